@@ -31,22 +31,37 @@ func (e *GapError) Error() string {
 	return fmt.Sprintf("feed %s: message %d does not attach to %d", e.Feed, e.Seq, e.Have)
 }
 
-// ForkError says that two different valid messages claim the same place in a
-// feed.
+// ForkError says that two different valid messages of one feed have the same
+// sequence.
 type ForkError struct {
 	Feed        refs.Feed
-	Seq         int64        // the first sequence at which the branches differ
-	Have, Other refs.Message // our branch's message (zero if unknown), the other's
+	Seq         int64
+	Have, Other refs.Message // the head, the other message
 }
 
 // Error implements error.
 func (e *ForkError) Error() string {
-	return fmt.Sprintf("feed %s: forked at %d", e.Feed, e.Seq)
+	return fmt.Sprintf("feed %s: forked at %d: %s and %s", e.Feed, e.Seq, e.Have, e.Other)
+}
+
+// PreviousError says that a message follows the head by its sequence but
+// names another message as the one before. That is no proof of a fork: only
+// two verified messages of one sequence are.
+type PreviousError struct {
+	Feed     refs.Feed
+	Seq      int64        // the message's sequence
+	Have     refs.Message // the head
+	Previous refs.Message // what the message names instead
+}
+
+// Error implements error.
+func (e *PreviousError) Error() string {
+	return fmt.Sprintf("feed %s: message %d follows %s, not the head %s: the feed looks forked", e.Feed, e.Seq, e.Previous, e.Have)
 }
 
 // Next returns the head after m is appended: the only rule by which a feed
-// grows. It returns ErrDuplicate, *GapError or *ForkError when m is not the
-// next message.
+// grows. It returns ErrDuplicate, *GapError, *ForkError or *PreviousError when m
+// is not the next message.
 func (h Head) Next(m *Message) (Head, error) {
 	switch {
 	case !m.Valid():
@@ -60,7 +75,7 @@ func (h Head) Next(m *Message) (Head, error) {
 	case m.seq != h.Seq+1:
 		return h, &GapError{Feed: h.Feed, Have: h.Seq, Seq: m.seq}
 	case m.previous != h.ID:
-		return h, &ForkError{Feed: h.Feed, Seq: h.Seq, Have: h.ID, Other: m.previous}
+		return h, &PreviousError{Feed: h.Feed, Seq: m.seq, Have: h.ID, Previous: m.previous}
 	}
 	return Head{Feed: h.Feed, Seq: m.seq, ID: m.id}, nil
 }
