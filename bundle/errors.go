@@ -48,6 +48,8 @@ const (
 	// Untrue: the bytes are those that the exporter signed, but they are not
 	// what its manifest or range table says. The medium is not to blame.
 	Untrue Cause = "untrue"
+	// Oversized: a blob is larger than this reader's limit.
+	Oversized Cause = "oversized"
 )
 
 // FrameError says that one part of a bundle is lost and what was in it. The

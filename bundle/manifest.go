@@ -105,8 +105,8 @@ func ParseManifest(b []byte) (*Manifest, error) {
 	if len(b) < manifestHead || len(b) > MaxManifest {
 		return nil, invalidf("manifest of %d bytes", len(b))
 	}
-	if string(b[:16]) != manifestMagic {
-		return nil, invalidf("manifest begins with %q", b[:16])
+	if err := checkMagic(b); err != nil {
+		return nil, err
 	}
 	codec, err := parseCodec(b[80:96])
 	if err != nil {
@@ -126,6 +126,17 @@ func ParseManifest(b []byte) (*Manifest, error) {
 		Frames:   parseFrames(b[manifestHead:]),
 	}
 	return m, m.check()
+}
+
+// checkMagic tells other files and other versions of the format from ours.
+func checkMagic(b []byte) error {
+	switch {
+	case string(b[:14]) != manifestMagic[:14]:
+		return invalidf("manifest begins with %q", b[:14])
+	case string(b[14:16]) != manifestMagic[14:]:
+		return invalidf("format version %d is not supported", binary.LittleEndian.Uint16(b[14:]))
+	}
+	return nil
 }
 
 func parseFrames(b []byte) []Frame {
@@ -222,8 +233,11 @@ func signed(manifest []byte) []byte {
 // verifyManifest parses a manifest followed by its signature, and checks the
 // latter first.
 func verifyManifest(b []byte) (*Manifest, error) {
-	if len(b) < manifestHead+signatureLen || string(b[:16]) != manifestMagic {
+	if len(b) < manifestHead+signatureLen {
 		return nil, invalidf("not a manifest")
+	}
+	if err := checkMagic(b); err != nil {
+		return nil, err
 	}
 	body, sig := b[:len(b)-signatureLen], [signatureLen]byte(b[len(b)-signatureLen:])
 	exporter := refs.Feed(body[16:48])

@@ -1,0 +1,115 @@
+package bundle
+
+import (
+	"bytes"
+	"crypto/sha256"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// lag is the number of newest frames whose size before compression counts in
+// packer.size: it does not wait for them, and still does not depend on time.
+const lag = 4
+
+// packed is a frame as it will stand in the file. The goroutine that
+// compresses it owns the fields until done is closed.
+type packed struct {
+	done   chan struct{}
+	bound  int64 // upper bound of len(stored), known from the start
+	frame  Frame
+	stored []byte
+}
+
+// packer compresses frames, several at the same time.
+type packer struct {
+	enc     *zstd.Encoder
+	slots   chan struct{} // one per running compression
+	buffers chan []byte   // for message frames, used again
+	scratch chan []byte   // for compressed frames, used again
+
+	frames  []*packed
+	settled int   // frames of which the size is known
+	exact   int64 // bytes of the settled frames
+	open    int64 // bound of the others
+}
+
+func newPacker(workers int) *packer {
+	enc, err := zstd.NewWriter(nil, encoderOptions(workers)...)
+	if err != nil {
+		panic("bundle: " + err.Error()) // the options are constant
+	}
+	return &packer{
+		enc:     enc,
+		slots:   make(chan struct{}, workers),
+		buffers: make(chan []byte, workers+1),
+		scratch: make(chan []byte, workers),
+	}
+}
+
+// pack compresses raw, which it then owns, to a frame of the given kind. It
+// waits while all workers are busy.
+func (p *packer) pack(kind Kind, raw []byte) *packed {
+	f := &packed{done: make(chan struct{}), bound: int64(maxStored(uint32(len(raw))))}
+	f.frame = Frame{Kind: kind, Raw: uint32(len(raw))}
+	p.frames = append(p.frames, f)
+	p.open += f.bound
+	p.slots <- struct{}{}
+	go func() {
+		defer func() { <-p.slots }()
+		p.compress(f, raw)
+		close(f.done)
+	}()
+	return f
+}
+
+func (p *packer) compress(f *packed, raw []byte) {
+	out := p.enc.EncodeAll(raw, take(p.scratch))
+	switch f.frame.Kind {
+	case KindMessages:
+		f.stored = bytes.Clone(out)
+		give(p.buffers, raw)
+	case KindRanges:
+		f.stored = appendSkippable(nil, skipRanges, out)
+	default:
+		if len(out) == 0 || len(out) >= len(raw) {
+			f.frame.Kind = KindStoredBlob
+			f.stored = appendSkippable(nil, skipBlob, raw)
+		} else {
+			f.stored = appendSkippable(nil, skipBlob, out)
+		}
+	}
+	give(p.scratch, out)
+	f.frame.Stored = uint32(len(f.stored))
+	f.frame.Sum = sha256.Sum256(f.stored)
+}
+
+// buffer returns an empty buffer for a message frame.
+func (p *packer) buffer() []byte { return take(p.buffers) }
+
+// size bounds the bytes of all frames: exact but for the last few.
+func (p *packer) size() int64 {
+	for p.settled < len(p.frames)-lag {
+		f := p.frames[p.settled]
+		<-f.done
+		p.exact += int64(len(f.stored))
+		p.open -= f.bound
+		p.settled++
+	}
+	return p.exact + p.open
+}
+
+func take(free chan []byte) []byte {
+	select {
+	case b := <-free:
+		return b[:0]
+	default:
+		return make([]byte, 0, MaxFrame)
+	}
+}
+
+func give(free chan []byte, b []byte) {
+	select {
+	case free <- b:
+	default:
+	}
+}
