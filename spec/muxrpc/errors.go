@@ -35,6 +35,19 @@ type wireError struct {
 // endClean is the body of a packet that ends a stream without an error.
 var endClean = []byte("true")
 
+// maxEcho is the largest error that is sent back when the peer ends a stream
+// with it, in bytes.
+const maxEcho = 4 << 10
+
+// echoBody is what answers the peer's end of a stream: the same, as JavaScript
+// does.
+func echoBody(p Packet) []byte {
+	if p.Kind != JSON || len(p.Body) > maxEcho || p.Check() != nil {
+		return endClean
+	}
+	return p.Body
+}
+
 // endBody returns the body that ends a call: true for nil, else the error. A
 // RemoteError is passed on as it came.
 func endBody(err error) []byte {
@@ -43,8 +56,8 @@ func endBody(err error) []byte {
 	}
 	wire := wireError{Message: err.Error(), Name: "Error", Stack: "Error: " + err.Error()}
 	var remote *RemoteError
-	if errors.As(err, &remote) && remote.Name != "" {
-		wire.Name = remote.Name
+	if errors.As(err, &remote) {
+		wire.Name, wire.Stack = remote.Name, remote.Stack
 	}
 	body, _ := encodeJSON(wire)
 	return body

@@ -125,7 +125,7 @@ func (s *Session) handleEnd(st *Stream, p Packet) error {
 		if !st.mine {
 			st.stop(context.Canceled)
 		}
-		return s.out.end(st, endClean, sendErr)
+		return s.out.end(st, echoBody(p), sendErr)
 	}
 	return nil
 }
