@@ -1,0 +1,6 @@
+package durable
+
+import "os"
+
+// Fault makes WriteFile call f before each of its steps.
+func (o *Options) Fault(f func(step string, file *os.File) error) { o.fault = f }

@@ -1,0 +1,81 @@
+package durable
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// renameNew renames without overwriting.
+func renameNew(root *os.Root, from, to string) error {
+	src, err := root.Open(filepath.Dir(from))
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	dst, err := root.Open(filepath.Dir(to))
+	if err != nil {
+		return err
+	}
+	defer dst.Close()
+	err = unix.Renameat2(int(src.Fd()), filepath.Base(from), int(dst.Fd()), filepath.Base(to), unix.RENAME_NOREPLACE)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
+		return errors.ErrUnsupported
+	}
+	return err
+}
+
+// SyncFS makes sure that everything written to the file system that root is on
+// has reached its medium.
+func SyncFS(root *os.Root) error {
+	f, err := root.Open(".")
+	if err != nil {
+		return fmt.Errorf("syncing the file system: %w", err)
+	}
+	defer f.Close()
+	if err := unix.Syncfs(int(f.Fd())); err != nil && !notSupported(err) {
+		return fmt.Errorf("syncing the file system: %w", err)
+	}
+	return nil
+}
+
+// DropCache makes the system forget what it remembers of a file whose content
+// has been synced, so that the next read comes from the medium, and reports
+// whether that succeeded. The cache of the medium's own controller is beyond
+// its reach.
+func DropCache(f *os.File) bool {
+	fd := int(f.Fd())
+	if unix.Fadvise(fd, 0, 0, unix.FADV_DONTNEED) != nil || resident(f) {
+		return false
+	}
+	var st unix.Statfs_t
+	if unix.Fstatfs(fd, &st) != nil {
+		return false
+	}
+	if st.Type != unix.FUSE_SUPER_MAGIC {
+		return true
+	}
+	return dropDevice(fd)
+}
+
+// dropDevice drops the cache of the block device below a FUSE file system: its
+// program reads the device through that one.
+func dropDevice(fd int) bool {
+	var st, dev unix.Stat_t
+	if unix.Fstat(fd, &st) != nil {
+		return false
+	}
+	name := fmt.Sprintf("/dev/block/%d:%d", unix.Major(uint64(st.Dev)), unix.Minor(uint64(st.Dev)))
+	d, err := unix.Open(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(d)
+	if unix.Fstat(d, &dev) != nil || dev.Mode&unix.S_IFMT != unix.S_IFBLK || dev.Rdev != st.Dev {
+		return false
+	}
+	return unix.Fsync(d) == nil && unix.Fadvise(d, 0, 0, unix.FADV_DONTNEED) == nil
+}

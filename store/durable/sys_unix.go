@@ -1,0 +1,26 @@
+//go:build unix
+
+package durable
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// openFlags keep an open from waiting for a pipe's other end and from
+// following a link that appeared after the check.
+const openFlags = unix.O_NONBLOCK | unix.O_NOFOLLOW
+
+func syncFolder(f *os.File) error { return f.Sync() }
+
+// FreeSpace returns how many bytes an ordinary user can still write to the
+// file system that holds path, and its size.
+func FreeSpace(path string) (free, total uint64, err error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(path, &st); err != nil {
+		return 0, 0, fmt.Errorf("free space of %s: %w", path, err)
+	}
+	return uint64(st.Bavail) * uint64(st.Bsize), uint64(st.Blocks) * uint64(st.Bsize), nil
+}

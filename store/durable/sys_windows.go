@@ -1,0 +1,28 @@
+package durable
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/windows"
+)
+
+const openFlags = 0
+
+// syncFolder does nothing: Windows keeps names with the files' own metadata
+// and offers no sync of a folder.
+func syncFolder(*os.File) error { return errors.ErrUnsupported }
+
+// FreeSpace returns how many bytes this user can still write to the volume
+// that holds path, and its size.
+func FreeSpace(path string) (free, total uint64, err error) {
+	name, err := windows.UTF16PtrFromString(path)
+	if err == nil {
+		err = windows.GetDiskFreeSpaceEx(name, &free, &total, nil)
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("free space of %s: %w", path, err)
+	}
+	return free, total, nil
+}

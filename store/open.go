@@ -1,0 +1,232 @@
+package store
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/ssbsync/ssbsync/store/durable"
+)
+
+// Open opens the store in the file path and makes it, with mode 0600, if there
+// is none; the folder must exist. It returns ErrLocked when another process
+// holds the file, ErrNotStore for a file that is something else (which is left
+// as it is), ErrNewer for one of a later format.
+func Open(path string, o Options) (*Store, error) {
+	if err := ensure(path, o); err != nil {
+		return nil, fmt.Errorf("opening store %s: %w", path, err)
+	}
+	s, err := open(path, o)
+	if err != nil {
+		return nil, fmt.Errorf("opening store %s: %w", path, err)
+	}
+	return s, nil
+}
+
+// open opens a file that is known to be there.
+func open(path string, o Options) (*Store, error) {
+	if err := identify(path, o); err != nil {
+		return nil, err
+	}
+	db, err := openDB(path, o)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{db: db, now: o.Now, changed: make(chan struct{}), commit: (*bolt.Tx).Commit}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if err := s.load(); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// ensure makes an empty store if there is no file at path. It is made under
+// another name and renamed when it is complete, so that a process killed in
+// the middle leaves nothing that cannot be opened.
+func ensure(path string, o Options) error {
+	info, err := os.Lstat(path)
+	switch {
+	case err == nil && info.Mode().IsRegular() && info.Size() > 0:
+		return nil
+	case err == nil && !info.Mode().IsRegular() && info.Mode()&fs.ModeSymlink == 0:
+		return fmt.Errorf("%w: not a regular file", ErrNotStore)
+	case err == nil:
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	made := path + ".new"
+	if err := create(made, o); err != nil {
+		return err
+	}
+	return install(made, path)
+}
+
+// create makes an empty store at path. What a killed process left there is
+// used if it is complete, and made anew otherwise.
+func create(path string, o Options) error {
+	db, err := openDB(path, o)
+	if errors.Is(err, ErrNotStore) {
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+		db, err = openDB(path, o)
+	}
+	if err != nil {
+		return err
+	}
+	err = db.Update(initialize)
+	return errors.Join(err, db.Close())
+}
+
+// install gives the new store at made its name, unless another process was
+// faster.
+func install(made, path string) error {
+	root, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	err = durable.Rename(root, filepath.Base(made), filepath.Base(path), false)
+	if errors.Is(err, fs.ErrExist) {
+		return root.Remove(filepath.Base(made))
+	}
+	return err
+}
+
+// initialize fills an empty database.
+func initialize(tx *bolt.Tx) error {
+	for _, name := range buckets() {
+		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+			return err
+		}
+	}
+	meta := tx.Bucket(bucketMeta)
+	if meta.Get(keyFormat) != nil {
+		return nil
+	}
+	var id [16]byte
+	rand.Read(id[:])
+	if err := meta.Put(keyStoreID, id[:]); err != nil {
+		return err
+	}
+	return meta.Put(keyFormat, binary.BigEndian.AppendUint32(nil, formatVersion))
+}
+
+// identify refuses a file that is no store, without writing to it.
+func identify(path string, o Options) error {
+	b := boltOptions(o)
+	b.ReadOnly = true
+	db, err := bolt.Open(path, 0o600, b)
+	if err != nil {
+		return mapOpenError(err)
+	}
+	defer db.Close()
+	tx, err := db.Begin(false)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if err := checkFormat(tx); err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if info.Size() < tx.Size() {
+		return fmt.Errorf("%w: file has %d of %d bytes", ErrDamaged, info.Size(), tx.Size())
+	}
+	return nil
+}
+
+// checkFormat looks whether the database is a store of this version.
+func checkFormat(tx *bolt.Tx) error {
+	meta := tx.Bucket(bucketMeta)
+	if meta == nil {
+		return fmt.Errorf("%w: another bbolt database", ErrNotStore)
+	}
+	format := meta.Get(keyFormat)
+	if len(format) != 4 || len(meta.Get(keyStoreID)) != 16 {
+		return fmt.Errorf("%w: another bbolt database", ErrNotStore)
+	}
+	if v := binary.BigEndian.Uint32(format); v != formatVersion {
+		return fmt.Errorf("%w (format %d; this one reads %d)", ErrNewer, v, formatVersion)
+	}
+	for _, name := range buckets() {
+		if tx.Bucket(name) == nil {
+			return fmt.Errorf("%w: bucket %q is missing", ErrDamaged, name)
+		}
+	}
+	return nil
+}
+
+// boltOptions are the settings of the database. The freelist is stored: a
+// store of a million messages then opens in milliseconds.
+func boltOptions(o Options) *bolt.Options {
+	return &bolt.Options{
+		Timeout:      max(o.Timeout, time.Nanosecond),
+		FreelistType: bolt.FreelistMapType,
+		PageSize:     pageSize,
+		MaxSize:      int(o.MaxSize),
+		NoStatistics: true,
+	}
+}
+
+// openDB opens the database for writing.
+func openDB(path string, o Options) (*bolt.DB, error) {
+	db, err := bolt.Open(path, 0o600, boltOptions(o))
+	if err != nil {
+		return nil, mapOpenError(err)
+	}
+	return db, nil
+}
+
+// mapOpenError turns bbolt's errors into ours.
+func mapOpenError(err error) error {
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return ErrLocked
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):
+		return fmt.Errorf("%w: %v", ErrNotStore, err)
+	}
+	return err
+}
+
+// load reads what the Store keeps in memory.
+func (s *Store) load() error {
+	return s.view(func(tx *bolt.Tx) error {
+		key, _ := tx.Bucket(bucketMessages).Cursor().Last()
+		s.last = parseRxKey(key)
+		copy(s.id[:], tx.Bucket(bucketMeta).Get(keyStoreID))
+		return nil
+	})
+}
+
+// RenewID gives the store a new random id, for a store that found out that it
+// is a restored copy.
+func (s *Store) RenewID() error {
+	var id [16]byte
+	rand.Read(id[:])
+	err := s.update(func(tx *bolt.Tx) (bool, error) {
+		return true, tx.Bucket(bucketMeta).Put(keyStoreID, id[:])
+	})
+	if err != nil {
+		return fmt.Errorf("renewing the store id: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.id = id
+	return nil
+}

@@ -1,0 +1,184 @@
+package store
+
+import (
+	"bytes"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/ssbsync/ssbsync/spec/refs"
+)
+
+// reader reads records inside one transaction.
+type reader struct {
+	messages, feeds, numbers, sequences, ids *bolt.Bucket
+
+	number uint32 // the feed looked up last
+	feedID refs.Feed
+}
+
+func newReader(tx *bolt.Tx) *reader {
+	return &reader{
+		messages:  tx.Bucket(bucketMessages),
+		feeds:     tx.Bucket(bucketFeeds),
+		numbers:   tx.Bucket(bucketNumbers),
+		sequences: tx.Bucket(bucketSequences),
+		ids:       tx.Bucket(bucketIDs),
+	}
+}
+
+// record decodes and copies a record.
+func (r *reader) record(rx uint64, raw []byte) (Record, error) {
+	h, value, err := parseRecord(rx, raw)
+	if err != nil {
+		return Record{}, err
+	}
+	feed, err := r.feedOf(h.number)
+	if err != nil {
+		return Record{}, err
+	}
+	return Record{Rx: rx, Received: h.received, Feed: feed, Seq: h.seq, ID: h.id, Value: bytes.Clone(value)}, nil
+}
+
+// feedOf returns the feed with a number.
+func (r *reader) feedOf(number uint32) (refs.Feed, error) {
+	if number == r.number && number != 0 {
+		return r.feedID, nil
+	}
+	id := r.numbers.Get(numberKey(number))
+	if len(id) != len(r.feedID) {
+		return refs.Feed{}, fmt.Errorf("%w: no feed has number %d", ErrDamaged, number)
+	}
+	r.number, r.feedID = number, refs.Feed(id)
+	return r.feedID, nil
+}
+
+// feed reads a page of a feed.
+func (r *reader) feed(feed refs.Feed, first, last int64, limit int, reverse bool) ([]Record, error) {
+	v := r.feeds.Get(feed[:])
+	if v == nil {
+		return nil, nil
+	}
+	head, err := parseFeedHead(feed[:], v)
+	if err != nil {
+		return nil, err
+	}
+	if last <= 0 || last > head.seq {
+		last = head.seq
+	}
+	first = max(first, 1)
+	if first > last {
+		return nil, nil
+	}
+	n := int(min(last-first+1, int64(limit)))
+	r.number, r.feedID = head.number, feed
+	page := make([]Record, 0, n)
+	for i := range int64(n) {
+		seq := first + i
+		if reverse {
+			seq = last - i
+		}
+		rec, err := r.at(head.number, seq)
+		if err != nil {
+			return nil, err
+		}
+		page = append(page, rec)
+	}
+	return page, nil
+}
+
+// at reads the record of a feed at a sequence that the feed has.
+func (r *reader) at(number uint32, seq int64) (Record, error) {
+	rx, err := lookupSeq(r.sequences, number, seq)
+	if err != nil {
+		return Record{}, err
+	}
+	rec, err := r.record(rx, r.messages.Get(rxKey(rx)))
+	if err == nil && (rec.Seq != seq || rec.Feed != r.feedID) {
+		err = fmt.Errorf("%w: index of message %d points to message %d of feed %s", ErrDamaged, seq, rec.Seq, rec.Feed)
+	}
+	return rec, err
+}
+
+// log reads a page of the receive log.
+func (r *reader) log(after, before uint64, limit int, reverse bool) ([]Record, error) {
+	if before == 0 {
+		before = maxRx + 1
+	}
+	var page []Record
+	c := r.messages.Cursor()
+	step := c.Next
+	if reverse {
+		step = c.Prev
+	}
+	for key, raw := seekLog(c, after, before, reverse); key != nil && len(page) < limit; key, raw = step() {
+		rx := parseRxKey(key)
+		if rx <= after || rx >= before {
+			break
+		}
+		rec, err := r.record(rx, raw)
+		if err != nil {
+			return nil, err
+		}
+		page = append(page, rec)
+	}
+	return page, nil
+}
+
+// seekLog places a cursor on the first message of a page.
+func seekLog(c *bolt.Cursor, after, before uint64, reverse bool) (key, raw []byte) {
+	if !reverse {
+		return c.Seek(rxKey(after + 1))
+	}
+	if key, _ := c.Seek(rxKey(before)); key == nil {
+		return c.Last()
+	}
+	return c.Prev()
+}
+
+// rxOf returns the receive number of the message with an id, 0 if there is
+// none.
+func (r *reader) rxOf(id refs.Message) (uint64, error) {
+	var at uint64
+	var err error
+	lookupID(r.ids, id, func(rx uint64) bool {
+		var h header
+		if h, _, err = parseHeader(rx, r.messages.Get(rxKey(rx))); err == nil && h.id == id {
+			at = rx
+		}
+		return at != 0 || err != nil
+	})
+	return at, err
+}
+
+// byID reads the record with an id.
+func (r *reader) byID(id refs.Message) (Record, error) {
+	rx, err := r.rxOf(id)
+	if err != nil {
+		return Record{}, err
+	}
+	if rx == 0 {
+		return Record{}, ErrNotFound
+	}
+	return r.record(rx, r.messages.Get(rxKey(rx)))
+}
+
+// before finds the last message received before a time by bisection: receive
+// times ascend.
+func (r *reader) before(received float64) (uint64, error) {
+	key, _ := r.messages.Cursor().Last()
+	low, high := uint64(0), parseRxKey(key) // low is before, what follows high is not
+	for low < high {
+		mid := low + (high-low+1)/2
+		h, _, err := parseHeader(mid, r.messages.Get(rxKey(mid)))
+		if err != nil {
+			return 0, err
+		}
+		if h.received < received {
+			low = mid
+		} else {
+			high = mid - 1
+		}
+	}
+	return low, nil
+}
