@@ -1,15 +1,7 @@
-// Package refs parses and formats the references of Secure Scuttlebutt: ids
-// of feeds, messages and blobs with their sigils, network addresses, invite
-// codes and ssb: URIs.
-//
-// Source: the Scuttlebutt protocol guide ("Keys and identities", "Message
-// ID", "Blobs") and, where it is silent, the npm packages ssb-ref and
-// ssb-uri2.
 package refs
 
 import (
 	"bytes"
-	"encoding/base64"
 	"fmt"
 )
 
@@ -25,56 +17,46 @@ type Message [32]byte
 // "&" + base64 + ".sha256".
 type Blob [32]byte
 
+// Cloaked is the cloaked id of a private group's first message, written
+// "%" + base64 + ".cloaked". It names the group without telling the message.
+type Cloaked [32]byte
+
 const (
-	feedSuffix = ".ed25519"
-	hashSuffix = ".sha256"
+	feedSuffix    = ".ed25519"
+	hashSuffix    = ".sha256"
+	cloakedSuffix = ".cloaked"
 
-	encodedLen = 44 // standard base64 of 32 bytes, with padding
+	maxRef    = 8192 // bytes in a link or URI: what a message can hold
+	maxQuoted = 80   // bytes of bad input in an error
 )
-
-// strict refuses base64 whose unused trailing bits are not zero, so that an
-// id has one spelling only.
-var strict = base64.StdEncoding.Strict()
 
 // ParseFeed reads the sigil form of a feed id.
 func ParseFeed(s string) (Feed, error) {
-	var f Feed
-	return f, parseID(f[:], s, "feed", '@', feedSuffix)
+	return parseID([]byte(s), KindFeed, '@', feedSuffix)
 }
 
 // ParseMessage reads the sigil form of a message id.
 func ParseMessage(s string) (Message, error) {
-	var m Message
-	return m, parseID(m[:], s, "message", '%', hashSuffix)
+	return parseID([]byte(s), KindMessage, '%', hashSuffix)
 }
 
 // ParseBlob reads the sigil form of a blob id.
 func ParseBlob(s string) (Blob, error) {
-	var b Blob
-	return b, parseID(b[:], s, "blob", '&', hashSuffix)
+	return parseID([]byte(s), KindBlob, '&', hashSuffix)
 }
 
-// parseID decodes an id of the given kind into dst.
-func parseID(dst []byte, s, kind string, sigil byte, suffix string) error {
-	if len(s) != 1+encodedLen+len(suffix) || s[0] != sigil || s[1+encodedLen:] != suffix {
-		return fmt.Errorf("not a %s id: %.80q", kind, s)
-	}
-	return decodeKey(dst, s[1:1+encodedLen], kind)
+// ParseCloaked reads the sigil form of a cloaked message id.
+func ParseCloaked(s string) (Cloaked, error) {
+	return parseID([]byte(s), KindCloaked, '%', cloakedSuffix)
 }
 
-// decodeKey decodes the base64 of 32 bytes into dst. Line breaks, which
-// encoding/base64 skips, are refused.
-func decodeKey(dst []byte, s, kind string) error {
-	var buf [33]byte
-	if len(s) != encodedLen || bytes.ContainsAny([]byte(s), "\r\n") {
-		return fmt.Errorf("not a %s id: bad base64 %.80q", kind, s)
+// parseID decodes an id of the given kind. The key is zero after an error.
+func parseID(s []byte, kind Kind, sigil byte, suffix string) (key [32]byte, err error) {
+	if len(s) != 1+encodedLen+len(suffix) || s[0] != sigil ||
+		string(s[1+encodedLen:]) != suffix || !decode(&key, s[1:1+encodedLen]) {
+		return [32]byte{}, fmt.Errorf("not a %s id: %q", kind, string(s[:min(len(s), maxQuoted)]))
 	}
-	n, err := strict.Decode(buf[:], []byte(s))
-	if err != nil || n != len(dst) {
-		return fmt.Errorf("not a %s id: bad base64 %.80q", kind, s)
-	}
-	copy(dst, buf[:n])
-	return nil
+	return key, nil
 }
 
 func format(b []byte, sigil byte, suffix string) string {
@@ -83,7 +65,7 @@ func format(b []byte, sigil byte, suffix string) string {
 
 func appendID(dst, b []byte, sigil byte, suffix string) []byte {
 	dst = append(dst, sigil)
-	dst = base64.StdEncoding.AppendEncode(dst, b)
+	dst = strict.AppendEncode(dst, b)
 	return append(dst, suffix...)
 }
 
@@ -95,6 +77,9 @@ func (m Message) String() string { return format(m[:], '%', hashSuffix) }
 
 // String returns the sigil form.
 func (b Blob) String() string { return format(b[:], '&', hashSuffix) }
+
+// String returns the sigil form.
+func (c Cloaked) String() string { return format(c[:], '%', cloakedSuffix) }
 
 // AppendText appends the sigil form to dst.
 func (f Feed) AppendText(dst []byte) ([]byte, error) {
@@ -111,6 +96,11 @@ func (b Blob) AppendText(dst []byte) ([]byte, error) {
 	return appendID(dst, b[:], '&', hashSuffix), nil
 }
 
+// AppendText appends the sigil form to dst.
+func (c Cloaked) AppendText(dst []byte) ([]byte, error) {
+	return appendID(dst, c[:], '%', cloakedSuffix), nil
+}
+
 // MarshalText returns the sigil form.
 func (f Feed) MarshalText() ([]byte, error) { return f.AppendText(nil) }
 
@@ -120,17 +110,32 @@ func (m Message) MarshalText() ([]byte, error) { return m.AppendText(nil) }
 // MarshalText returns the sigil form.
 func (b Blob) MarshalText() ([]byte, error) { return b.AppendText(nil) }
 
-// UnmarshalText reads the sigil form.
-func (f *Feed) UnmarshalText(text []byte) (err error) { *f, err = ParseFeed(string(text)); return err }
+// MarshalText returns the sigil form.
+func (c Cloaked) MarshalText() ([]byte, error) { return c.AppendText(nil) }
 
-// UnmarshalText reads the sigil form.
-func (m *Message) UnmarshalText(text []byte) (err error) {
-	*m, err = ParseMessage(string(text))
+// UnmarshalText reads the sigil form. After an error f is zero.
+func (f *Feed) UnmarshalText(text []byte) (err error) {
+	*f, err = parseID(text, KindFeed, '@', feedSuffix)
 	return err
 }
 
-// UnmarshalText reads the sigil form.
-func (b *Blob) UnmarshalText(text []byte) (err error) { *b, err = ParseBlob(string(text)); return err }
+// UnmarshalText reads the sigil form. After an error m is zero.
+func (m *Message) UnmarshalText(text []byte) (err error) {
+	*m, err = parseID(text, KindMessage, '%', hashSuffix)
+	return err
+}
+
+// UnmarshalText reads the sigil form. After an error b is zero.
+func (b *Blob) UnmarshalText(text []byte) (err error) {
+	*b, err = parseID(text, KindBlob, '&', hashSuffix)
+	return err
+}
+
+// UnmarshalText reads the sigil form. After an error c is zero.
+func (c *Cloaked) UnmarshalText(text []byte) (err error) {
+	*c, err = parseID(text, KindCloaked, '%', cloakedSuffix)
+	return err
+}
 
 // Compare orders feeds by the bytes of their keys.
 func (f Feed) Compare(g Feed) int { return bytes.Compare(f[:], g[:]) }
