@@ -4,30 +4,38 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 )
 
 // TestMain fails when a test left a goroutine behind.
 func TestMain(m *testing.M) {
-	before := runtime.NumGoroutine()
 	code := m.Run()
-	if n := settle(before); n > before && code == 0 {
-		stacks := make([]byte, 1<<20)
-		fmt.Fprintf(os.Stderr, "%d goroutines before the tests, %d after:\n%s\n", before, n, stacks[:runtime.Stack(stacks, true)])
+	if left := leaked(); len(left) > 0 && code == 0 {
+		fmt.Fprintf(os.Stderr, "%d goroutines left:\n\n%s\n", len(left), strings.Join(left, "\n\n"))
 		code = 1
 	}
 	os.Exit(code)
 }
 
-// settle waits up to 3 seconds for the goroutines to be no more than want, and
-// returns how many there are.
-func settle(want int) int {
+// leaked waits up to 3 seconds for the goroutines that run code of this
+// package, other than its caller, to return; and gives the stacks of those that
+// did not.
+func leaked() (left []string) {
 	for range 300 {
-		if runtime.NumGoroutine() <= want {
+		stacks := make([]byte, 4<<20)
+		all := strings.Split(string(stacks[:runtime.Stack(stacks, true)]), "\n\n")
+		left = nil
+		for _, stack := range all[1:] {
+			if strings.Contains(stack, "spec/muxrpc") {
+				left = append(left, stack)
+			}
+		}
+		if len(left) == 0 {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	return runtime.NumGoroutine()
+	return left
 }
