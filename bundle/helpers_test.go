@@ -25,7 +25,7 @@ func dataSet(t testing.TB) (records []bundle.Record, raw int) {
 	t.Helper()
 	name := filepath.Join(os.Getenv("SSBSYNC_DATA"), "fixtures-100k.jsonl.zst")
 	if os.Getenv("SSBSYNC_DATA") == "" {
-		name = filepath.Join("..", "testdata", "data", "fixtures-2k.jsonl.zst")
+		name = filepath.Join("..", "testdata", "fixtures-2k.jsonl.zst")
 	}
 	f, err := os.Open(name)
 	if err != nil {

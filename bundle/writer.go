@@ -225,6 +225,7 @@ func encoderOptions(workers int) []zstd.EOption {
 		zstd.WithEncoderLevel(zstd.SpeedDefault),
 		zstd.WithEncoderConcurrency(workers),
 		zstd.WithWindowSize(MaxFrame),
+		zstd.WithSingleSegment(true), // else small frames come without content size
 		zstd.WithEncoderCRC(true),
 	}
 }
