@@ -1,0 +1,136 @@
+package stick
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/ssbsync/ssbsync/bundle"
+	"github.com/ssbsync/ssbsync/spec/refs"
+	"github.com/ssbsync/ssbsync/store/durable"
+)
+
+// ourFormats lists, ascending, the formats and codecs this version reads.
+func ourFormats() []string { return []string{"bundle-1", bundle.CodecJSONL} }
+
+// acknowledge leaves our have on the medium if it says something new, and
+// reports whether it did. Our store must be durable by then.
+func (p *Peer) acknowledge(sc *scene) (bool, error) {
+	h, err := p.compose(sc)
+	if err != nil {
+		return false, err
+	}
+	mine := sc.mine
+	if mine.newest != nil && mine.newest.sameNews(h) {
+		return false, nil
+	}
+	counter, err := p.ledger.counter()
+	if err != nil {
+		return false, err
+	}
+	h.Counter, h.Visit = counter+1, sc.visit+1
+	if err := p.ledger.setCounter(h.Counter); err != nil {
+		return false, err
+	}
+	h.shrink(mine)
+	if err := p.writeHave(sc.stick, h); err != nil {
+		return false, err
+	}
+	return true, p.removeOld(sc.stick, h, mine)
+}
+
+// compose says what we hold and want now.
+func (p *Peer) compose(sc *scene) (*Have, error) {
+	h := &Have{Network: p.Network, Stick: sc.stick.id, Identity: p.Keys.Feed(), Store: ID(p.Store.ID())}
+	h.Reads = ourFormats()
+	heads, err := p.Store.Heads()
+	if err != nil {
+		return nil, err
+	}
+	h.WantAll = p.Policy.WantsAll()
+	for _, head := range heads {
+		wanted := !h.WantAll && (head.Feed == h.Identity || p.Policy.Wants(head.Feed))
+		h.Holdings = append(h.Holdings, Holding{head.Feed, head.Seq, bundle.Prefix(head.ID), wanted})
+	}
+	if !h.WantAll {
+		h.Feeds = slices.DeleteFunc(append(p.Policy.Wanted(), h.Identity), func(f refs.Feed) bool { return h.Holds(f) > 0 })
+	}
+	h.Feeds = sorted(h.Feeds, refs.Feed.Compare)
+	if p.Blobs != nil {
+		if h.Blobs, err = p.Blobs.Wanted(); err != nil {
+			return nil, fmt.Errorf("listing wanted blobs: %v", err)
+		}
+		h.Blobs = sorted(slices.Clone(h.Blobs), refs.Blob.Compare)
+	}
+	ids, err := p.ledger.replaces()
+	h.Replaces = slices.DeleteFunc(ids, func(id ID) bool { return id == h.Store })
+	h.Damaged = damages(sc.sources)
+	h.clip()
+	return h, err
+}
+
+// sorted sorts a list and removes what is in it twice.
+func sorted[T comparable](list []T, compare func(a, b T) int) []T {
+	slices.SortFunc(list, compare)
+	return slices.Compact(list)
+}
+
+// damages lists what we found damaged on the medium.
+func damages(sources []*source) []Damage {
+	var list []Damage
+	for _, s := range sources {
+		switch {
+		case s.broken != "":
+			list = append(list, Damage{Bundle: s.name})
+		case len(s.damaged) > 0:
+			list = append(list, Damage{s.name, slices.Clone(s.damaged)})
+		}
+	}
+	slices.SortFunc(list, compareDamage)
+	return list
+}
+
+// shrink makes h a delta against our full have on the medium, where that
+// saves half.
+func (h *Have) shrink(mine *ownHaves) {
+	if mine.full == nil {
+		return
+	}
+	changed, ok := h.since(mine.full)
+	if ok && len(changed) <= len(h.Holdings)/2 {
+		h.Holdings, h.Base, h.BaseSum = changed, mine.full.Counter, mine.fullSum
+	}
+}
+
+// writeHave writes a have durably under its final name.
+func (p *Peer) writeHave(st *Stick, h *Have) error {
+	if err := makeDir(st.root, haveDir); err != nil {
+		return fmt.Errorf("writing our have: %w", err)
+	}
+	part, err := p.part(st)
+	if err != nil {
+		return fmt.Errorf("writing our have: %w", err)
+	}
+	name := haveFile{h.Store, h.Counter}.path()
+	if _, err := durable.WriteBytes(st.root, name, h.encode(p.Keys), durable.Options{Temp: part}); err != nil {
+		return fmt.Errorf("writing our have: %w", err)
+	}
+	return nil
+}
+
+// removeOld removes our older haves but one: the base of the newest, or the
+// one before it.
+func (p *Peer) removeOld(st *Stick, newest *Have, mine *ownHaves) error {
+	keep := newest.Base
+	if keep == 0 && len(mine.files) > 0 {
+		keep = mine.files[0].Counter
+	}
+	for _, f := range mine.files {
+		if f.Counter == keep || f.Store != newest.Store {
+			continue
+		}
+		if err := st.root.Remove(f.path()); err != nil {
+			return fmt.Errorf("removing our older have: %w", err)
+		}
+	}
+	return nil
+}

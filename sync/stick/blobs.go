@@ -1,0 +1,62 @@
+package stick
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ssbsync/ssbsync/spec/refs"
+)
+
+// blobs takes the blobs that are wanted from the sources.
+func (im *importer) blobs(ctx context.Context, sources []*source) error {
+	if im.Blobs == nil {
+		return nil
+	}
+	list, err := im.Blobs.Wanted()
+	if err != nil {
+		return fmt.Errorf("listing wanted blobs: %v", err)
+	}
+	wanted := make(map[refs.Blob]bool, len(list))
+	for _, id := range list {
+		wanted[id] = true
+	}
+	for _, s := range sources {
+		for i, id := range s.facts.blobs {
+			if !wanted[id] {
+				continue
+			}
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+			ok, err := im.blob(s, i)
+			if err != nil {
+				return err
+			}
+			wanted[id] = !ok
+		}
+	}
+	return nil
+}
+
+// blob takes one blob in. Damage is noted; the error is of our own disk.
+func (im *importer) blob(s *source, i int) (bool, error) {
+	number := s.blobFrame(i)
+	r, err := im.readers.get(s)
+	if err != nil {
+		im.rep.lose(Loss{Bundle: s.label, Frame: number, Reason: err.Error()})
+		return false, nil
+	}
+	id, data, err := r.ReadBlob(i)
+	s.noteFrame(number, err)
+	if err != nil {
+		im.rep.lose(Loss{Bundle: s.label, Frame: number, Reason: err.Error()})
+		return false, nil
+	}
+	if err := im.Blobs.Put(id, data); err != nil {
+		return false, fmt.Errorf("storing blob %s: %v", id, err)
+	}
+	im.touched[s] = true
+	im.rep.Blobs++
+	im.rep.Bytes += int64(len(data))
+	return true, nil
+}

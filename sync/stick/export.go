@@ -1,0 +1,345 @@
+package stick
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/ssbsync/ssbsync/bundle"
+	"github.com/ssbsync/ssbsync/spec/refs"
+	"github.com/ssbsync/ssbsync/store/durable"
+)
+
+// errTooMuch says that one bundle cannot hold what was asked for.
+var errTooMuch = fmt.Errorf("more than fits into one bundle of %d MiB: export to a folder, or name feeds, a distance or a size", MaxBundleSize>>20)
+
+// ErrUnknownNode says that no have of the receiver was ever seen.
+var ErrUnknownNode = errors.New("no have of it was ever seen: visit a stick that it has visited, or export for everybody")
+
+// plan returns what to write to a medium.
+func (p *Peer) plan(sc *scene, o ExportOptions, explicit bool) ([]piece, error) {
+	d, err := p.demand(sc.others, o, explicit)
+	if err != nil {
+		return nil, err
+	}
+	h, err := readHeld(p.Store)
+	if err != nil {
+		return nil, err
+	}
+	j := &judge{network: p.Network, reads: d.reads(), trusts: p.trusts, store: h}
+	covered, err := j.coverage(sc.sources)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.ledger.keep(sc.stick.id, sc.sources, nil); err != nil {
+		return nil, err
+	}
+	return exportPlan(h.clock, d, covered, p.Policy, p.Keys.Feed(), o.Feed), nil
+}
+
+// demand decides whom an export serves: the one it is for; or the known
+// stores, and somebody unknown when nobody else is known or it is asked for.
+func (p *Peer) demand(others []*Have, o ExportOptions, explicit bool) (*demand, error) {
+	if (o.To != refs.Feed{}) || (o.ToStore != ID{}) {
+		haves, err := p.ledger.newestOf(o.To, o.ToStore)
+		if err == nil && len(haves) == 0 {
+			err = fmt.Errorf("%s: %w", recipient(o), ErrUnknownNode)
+		}
+		return &demand{haves: haves}, err
+	}
+	d := &demand{unknown: explicit || o.All || len(others) == 0}
+	for _, h := range others {
+		if p.trusts(h.Identity) {
+			d.haves = append(d.haves, h)
+		} else {
+			d.strangers = append(d.strangers, h)
+		}
+	}
+	return d, nil
+}
+
+func recipient(o ExportOptions) string {
+	if (o.To != refs.Feed{}) {
+		return o.To.String()
+	}
+	return "store " + o.ToStore.String()
+}
+
+// newestOf returns the newest haves of an identity, or of one store, seen on
+// any medium. With several stores each counts.
+func (l *ledger) newestOf(identity refs.Feed, id ID) ([]*Have, error) {
+	newest := make(map[writer]*Have)
+	err := l.eachHave(nil, func(h *Have) {
+		if identity != (refs.Feed{}) && h.Identity != identity || id != (ID{}) && h.Store != id {
+			return
+		}
+		if old := newest[h.writer()]; old == nil || old.Counter < h.Counter {
+			newest[h.writer()] = h
+		}
+	})
+	haves := make([]*Have, 0, len(newest))
+	for _, h := range newest {
+		haves = append(haves, h)
+	}
+	return dropReplaced(haves), err
+}
+
+// dropReplaced removes the haves of stores that another store of the same
+// identity continues.
+func dropReplaced(haves []*Have) []*Have {
+	replaced := make(map[writer]bool)
+	for _, h := range haves {
+		for _, old := range h.Replaces {
+			replaced[writer{h.Identity, old}] = true
+		}
+	}
+	return slices.DeleteFunc(haves, func(h *Have) bool { return replaced[h.writer()] })
+}
+
+// exporter is one export on its way.
+type exporter struct {
+	*Peer
+	rep    *Report
+	report func(Progress)
+	o      ExportOptions
+	room   int64 // bytes that may still be written
+	done   Progress
+	feeds  map[refs.Feed]bool
+}
+
+func (p *Peer) newExporter(plan []piece, o ExportOptions, room int64, rep *Report, report func(Progress)) *exporter {
+	if o.MaxSize > 0 {
+		room = min(room, o.MaxSize)
+	}
+	e := &exporter{Peer: p, rep: rep, report: report, o: o, room: room, feeds: make(map[refs.Feed]bool)}
+	e.done.TotalMessages = messages(plan)
+	return e
+}
+
+// export writes a plan to the medium, bundle by bundle.
+func (p *Peer) export(ctx context.Context, sc *scene, plan []piece, o ExportOptions, rep *Report, report func(Progress)) error {
+	if len(plan) == 0 {
+		return nil
+	}
+	room, err := p.room(sc.stick)
+	if err != nil {
+		return err
+	}
+	e := p.newExporter(plan, o, room, rep, report)
+	rest := plan
+	for len(rest) > 0 {
+		w := bundle.NewWriter(p.Keys, bundle.Header{Network: p.Network, Codec: o.Codec}, bundle.WriterOptions{})
+		full := false
+		if rest, full, err = e.fill(ctx, w, rest, bundle.TargetSize); err != nil {
+			return err
+		}
+		if w.Messages() == 0 {
+			break
+		}
+		if err := e.write(sc, w); err != nil {
+			return err
+		}
+		if full {
+			break
+		}
+	}
+	e.leave(rest)
+	return nil
+}
+
+// giveBundle writes one bundle to w.
+func (p *Peer) giveBundle(ctx context.Context, w io.Writer, o ExportOptions, rep *Report, report func(Progress)) error {
+	d, err := p.demand(nil, o, true)
+	if err != nil {
+		return err
+	}
+	h, err := readHeld(p.Store)
+	if err != nil {
+		return err
+	}
+	plan := exportPlan(h.clock, d, nil, p.Policy, p.Keys.Feed(), o.Feed)
+	if len(plan) == 0 {
+		return nil
+	}
+	e := p.newExporter(plan, o, MaxBundleSize, rep, report)
+	b := bundle.NewWriter(p.Keys, bundle.Header{Network: p.Network, Codec: o.Codec}, bundle.WriterOptions{})
+	rest, _, err := e.fill(ctx, b, plan, MaxBundleSize)
+	switch {
+	case err != nil:
+		return err
+	case len(rest) > 0 && o.MaxSize <= 0:
+		return errTooMuch
+	case b.Messages() == 0:
+		e.leave(rest)
+		return nil
+	}
+	dst := &meter{w: w, report: func(n int64) { e.wrote(n) }}
+	if o.DryRun {
+		dst.w = io.Discard
+	}
+	m, err := b.Finish(dst)
+	if err != nil {
+		return err
+	}
+	e.account(m)
+	e.leave(rest)
+	return nil
+}
+
+// room returns how many bytes an export may write.
+func (p *Peer) room(st *Stick) (int64, error) {
+	free, _, err := durable.FreeSpace(st.root.Name())
+	if err != nil {
+		return 0, fmt.Errorf("asking for free space on the stick: %w", err)
+	}
+	return max(0, int64(min(free, 1<<62))-p.Reserve), nil
+}
+
+// fill adds pieces to a bundle until it has the target size or the room for
+// it ends (full), and returns what is left. A feed stands in a bundle once.
+func (e *exporter) fill(ctx context.Context, w *bundle.Writer, plan []piece, target int64) (rest []piece, full bool, err error) {
+	limit := min(target, e.room)
+	pages := pager{store: e.Store}
+	for i := range plan {
+		for s := &plan[i].Span; s.First <= s.Last; s.First++ {
+			if (s.First-1)%256 == 0 || s.First == s.Last {
+				if err := context.Cause(ctx); err != nil {
+					return nil, false, err
+				}
+			}
+			rec, err := pages.record(*s)
+			if err != nil {
+				return nil, false, err
+			}
+			// What is added may not compress at all, and costs a frame and
+			// an entry in the range table at most.
+			if w.Size()+int64(len(rec.Value))+frameCost > limit {
+				return plan[i:], limit < target, nil
+			}
+			err = w.Add(bundle.Record{Feed: rec.Feed, Seq: rec.Seq, ID: rec.ID, Value: rec.Value})
+			if errors.Is(err, bundle.ErrFull) {
+				return plan[i:], false, nil
+			}
+			if err != nil {
+				return nil, false, fmt.Errorf("packing: %w", err)
+			}
+			e.packed(s.Feed)
+		}
+	}
+	return nil, false, nil
+}
+
+// frameCost bounds what one more message adds to a bundle besides itself.
+const frameCost = 512
+
+// packed counts a message that went into a bundle.
+func (e *exporter) packed(feed refs.Feed) {
+	e.feeds[feed] = true
+	if e.done.Messages++; e.done.Messages%1024 == 0 {
+		e.done.Phase = Packing
+		e.report(e.done)
+	}
+}
+
+// wrote reports bytes that reached the medium.
+func (e *exporter) wrote(n int64) {
+	at := e.done
+	at.Phase, at.Bytes = Writing, e.done.Bytes+n
+	e.report(at)
+}
+
+// write finishes a bundle and brings it to the medium.
+func (e *exporter) write(sc *scene, w *bundle.Writer) error {
+	// The name of a bundle follows from its manifest, which is known only
+	// when it is finished.
+	b := bytes.NewBuffer(make([]byte, 0, w.Size()))
+	m, err := w.Finish(b)
+	if err != nil {
+		return err
+	}
+	if !e.o.DryRun {
+		if err := e.place(sc, m, b.Bytes()); err != nil {
+			return err
+		}
+	}
+	e.done.Bytes += m.FileSize()
+	e.room -= m.FileSize()
+	e.account(m)
+	return nil
+}
+
+// place writes a finished bundle durably under its final name. An existing
+// file of that name can only be a damaged copy of the same bundle.
+func (e *exporter) place(sc *scene, m *bundle.Manifest, data []byte) error {
+	path := bundlePath(m.Name())
+	dir := bundlesDir + "/" + m.Name()[:2]
+	for _, d := range []string{bundlesDir, dir} {
+		if err := makeDir(sc.stick.root, d); err != nil {
+			return fmt.Errorf("writing bundle %s: %w", m.Name(), err)
+		}
+	}
+	part, err := e.part(sc.stick)
+	if err != nil {
+		return fmt.Errorf("writing bundle %s: %w", m.Name(), err)
+	}
+	res, err := durable.WriteFile(sc.stick.root, path, durable.Options{Temp: part, Verify: true, Replace: true, Progress: e.wrote},
+		func(w io.Writer) error { _, err := w.Write(data); return err })
+	if err != nil {
+		return fmt.Errorf("writing bundle %s: %w", m.Name(), err)
+	}
+	e.rep.Unverified = e.rep.Unverified || !res.Verified
+	e.rep.Names = append(e.rep.Names, path)
+	return e.remember(sc, m.Name(), data)
+}
+
+// remember takes a bundle we wrote into the ledger: it needs no checking.
+func (e *exporter) remember(sc *scene, name string, data []byte) error {
+	r, err := bundle.Open(bytes.NewReader(data), int64(len(data)), bundle.Limits{})
+	if err != nil {
+		return fmt.Errorf("reading bundle %s back: %v", name, err)
+	}
+	s := &source{facts: factsOf(r), size: int64(len(data)), checked: true, learnt: true}
+	for i := range s.frames {
+		for k := range s.frames[i].runs {
+			s.frames[i].runs[k].agreed, s.frames[i].runs[k].proved = true, true
+		}
+	}
+	sc.sources = slices.DeleteFunc(sc.sources, func(old *source) bool { return old.name == name })
+	sc.sources = append(sc.sources, s)
+	return e.ledger.keep(sc.stick.id, []*source{s}, nil)
+}
+
+// account adds a finished bundle to the report.
+func (e *exporter) account(m *bundle.Manifest) {
+	e.rep.Bundles++
+	e.rep.Messages += int64(m.Messages)
+	e.rep.Blobs += int64(m.Blobs)
+	e.rep.Bytes += m.FileSize()
+	e.rep.Feeds = int64(len(e.feeds))
+}
+
+// leave says what there was no room for.
+func (e *exporter) leave(rest []piece) {
+	if n := messages(rest); n > 0 {
+		e.rep.Left += n
+		e.rep.hint("%d messages had no room and are left for the next export", n)
+	}
+}
+
+// meter counts what goes through it.
+type meter struct {
+	w      io.Writer
+	n      int64
+	report func(int64)
+}
+
+// Write implements io.Writer.
+func (m *meter) Write(b []byte) (int, error) {
+	n, err := m.w.Write(b)
+	m.n += int64(n)
+	m.report(m.n)
+	return n, err
+}

@@ -1,0 +1,98 @@
+package stick
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/ssbsync/ssbsync/spec/refs"
+	"github.com/ssbsync/ssbsync/sync/vector"
+)
+
+// demand is whom an export serves.
+type demand struct {
+	haves     []*Have // known stores
+	strangers []*Have // stores of nodes that we do not know
+	unknown   bool    // somebody who lacks and wants everything
+}
+
+// needs returns what of a feed that we hold to seq at least one receiver
+// lacks and wants: always its end. known says that a known store wants it.
+func (d *demand) needs(feed refs.Feed, seq int64) (span vector.Span, known bool) {
+	first := seq + 1
+	for _, h := range d.haves {
+		if held := h.Holds(feed); held < seq && h.Wants(feed) {
+			first, known = min(first, held+1), true
+		}
+	}
+	for _, h := range d.strangers {
+		if held := h.Holds(feed); held < first-1 && h.Wants(feed) {
+			first = held + 1
+		}
+	}
+	if d.unknown {
+		first = 1
+	}
+	return vector.Span{Feed: feed, First: first, Last: seq}, known
+}
+
+// reads returns the formats that every known receiver reads.
+func (d *demand) reads() []string {
+	return slices.DeleteFunc(ourFormats(), func(name string) bool {
+		return slices.ContainsFunc(d.haves, func(h *Have) bool { return !h.Reading(name) })
+	})
+}
+
+// piece is a span to write, with what decides its turn.
+type piece struct {
+	vector.Span
+	class int // 0 own feed, 1 wanted by a known store, 2 the rest
+	hops  int // distance, the highest for feeds out of reach
+}
+
+// exportPlan returns what to write, in the order of writing.
+func exportPlan(held vector.Clock, d *demand, covered *vector.Ranges, policy Policy, own refs.Feed, wants func(refs.Feed) bool) []piece {
+	var plan []piece
+	for feed, seq := range held.All() {
+		if wants != nil && !wants(feed) {
+			continue
+		}
+		span, known := d.needs(feed, seq)
+		if span.Len() == 0 {
+			continue
+		}
+		missing := covered.Uncovered(span)
+		if len(missing) == 0 {
+			continue
+		}
+		p := piece{class: 2, hops: distance(policy, feed)}
+		if known {
+			p.class = 1
+		}
+		if feed == own {
+			p.class = 0
+		}
+		for _, p.Span = range missing {
+			plan = append(plan, p)
+		}
+	}
+	slices.SortStableFunc(plan, func(a, b piece) int {
+		return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(a.hops, b.hops))
+	})
+	return plan
+}
+
+// distance is Policy.Hops with feeds out of reach behind all others.
+func distance(policy Policy, feed refs.Feed) int {
+	if hops := policy.Hops(feed); hops >= 0 {
+		return hops
+	}
+	return 1 << 20
+}
+
+// messages counts the messages of a plan.
+func messages(plan []piece) (n int64) {
+	for i := range plan {
+		n += plan[i].Len()
+	}
+	return n
+}

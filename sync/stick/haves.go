@@ -1,0 +1,286 @@
+package stick
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+
+	"github.com/ssbsync/ssbsync/store/durable"
+)
+
+// maxHaveFiles bounds the have files read for one store in one visit. Two
+// stay on a medium; the rest was put there by somebody else.
+const maxHaveFiles = 16
+
+// ownHaves are the haves our store left on a medium.
+type ownHaves struct {
+	files   []haveFile // newest first, readable or not
+	newest  *Have      // resolved
+	full    *Have      // the newest full one
+	fullSum [32]byte   // SHA-256 of its file
+}
+
+// readHaves reads the haves on the medium that say something new, keeps them
+// in the ledger, and learns from them: who else comes by, what is damaged,
+// and whether our own store or feed is behind.
+func (p *Peer) readHaves(sc *scene, rep *Report) error {
+	known, err := p.ledger.haves(sc.stick.id)
+	if err != nil {
+		return err
+	}
+	own := ID(p.Store.ID())
+	for store, files := range byStore(sc.listing.haves) {
+		if store == own {
+			if err := p.readOwn(sc, files, rep); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := p.readStore(sc, files, known); err != nil {
+			return err
+		}
+	}
+	if sc.mine == nil {
+		sc.mine = &ownHaves{}
+	}
+	sc.others = present(sc.listing.haves, known, ID(p.Store.ID()))
+	sc.visit = newestVisit(sc.others, sc.mine.newest)
+	p.honour(sc)
+	return p.heed(sc, rep)
+}
+
+// byStore sorts the files of each store, newest first, and cuts long lists.
+func byStore(files []haveFile) map[ID][]haveFile {
+	stores := make(map[ID][]haveFile)
+	for _, f := range files {
+		stores[f.Store] = append(stores[f.Store], f)
+	}
+	for store, list := range stores {
+		slices.SortFunc(list, func(a, b haveFile) int { return cmp.Compare(b.Counter, a.Counter) })
+		stores[store] = list[:min(len(list), maxHaveFiles)]
+	}
+	return stores
+}
+
+// readStore reads the files of one foreign store until one says what was
+// known before. Counters below the highest known are normal (media are
+// cloned) and ignored.
+func (p *Peer) readStore(sc *scene, files []haveFile, known map[writer]*Have) error {
+	for _, f := range files {
+		if p.isKnown(f, known) {
+			return nil
+		}
+		h, err := p.readHave(sc.stick, f)
+		if err != nil {
+			continue // damaged, unsigned, of another stick or network: says nothing
+		}
+		if old := known[h.writer()]; old != nil && old.Counter >= h.Counter {
+			continue
+		}
+		known[h.writer()] = h
+		if err := p.ledger.keepHave(sc.stick.id, h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isKnown reports whether a file says nothing new. What a stranger wrote does
+// not hide a have with a lower counter: anybody can write under any store id.
+func (p *Peer) isKnown(f haveFile, known map[writer]*Have) bool {
+	for w, h := range known {
+		if w.store == f.Store && (h.Counter == f.Counter || h.Counter > f.Counter && p.trusts(w.identity)) {
+			return true
+		}
+	}
+	return false
+}
+
+// readHave reads one have file and lays a delta over its base.
+func (p *Peer) readHave(st *Stick, f haveFile) (*Have, error) {
+	h, _, err := p.readHaveFile(st, f)
+	if err != nil || h.Base == 0 {
+		return h, err
+	}
+	base, sum, err := p.readHaveFile(st, haveFile{f.Store, h.Base})
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s: its base: %v", f, err)
+	case sum != h.BaseSum || base.writer() != h.writer() || base.Base != 0:
+		return nil, fmt.Errorf("%s: %d is not its base", f, h.Base)
+	}
+	h.Holdings = over(base.Holdings, h.Holdings)
+	return h, nil
+}
+
+// readHaveFile reads one file, and checks that it is what it is named and
+// belongs to this medium and network.
+func (p *Peer) readHaveFile(st *Stick, f haveFile) (*Have, [32]byte, error) {
+	b, err := durable.ReadFile(st.root, f.path(), MaxHaveSize)
+	if err != nil {
+		return nil, [32]byte{}, err
+	}
+	h, err := parseHave(b)
+	switch {
+	case err != nil:
+		return nil, [32]byte{}, fmt.Errorf("%s: %v", f, err)
+	case h.Store != f.Store || h.Counter != f.Counter:
+		return nil, [32]byte{}, fmt.Errorf("%s says it is %s", f, haveFile{h.Store, h.Counter})
+	case h.Network != p.Network || h.Stick != st.id:
+		return nil, [32]byte{}, fmt.Errorf("%s is of another stick or network", f)
+	}
+	return h, sha256.Sum256(b), nil
+}
+
+// readOwn reads what our own store left here. A higher counter than ours
+// means that the store was restored from a copy: from now on it is another
+// one.
+func (p *Peer) readOwn(sc *scene, files []haveFile, rep *Report) error {
+	own := &ownHaves{files: files}
+	sc.mine = own
+	counter, err := p.ledger.counter()
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		h, sum, err := p.readHaveFile(sc.stick, f)
+		if err != nil || h.Identity != p.Keys.Feed() {
+			continue
+		}
+		if h.Counter > counter {
+			rep.warn("this store was restored from a copy: the stick knows a newer state of it; it continues as another store")
+			sc.mine = &ownHaves{}
+			return p.renew(h)
+		}
+		if h.Base == 0 && own.full == nil {
+			own.full, own.fullSum = h, sum
+		}
+		if own.newest == nil {
+			if own.newest, err = p.readHave(sc.stick, f); err != nil {
+				own.newest = nil
+			}
+		}
+	}
+	return nil
+}
+
+// renew gives our store a new id, and remembers the old one. It is remembered
+// first: an id that is listed and still in use is left out of our haves.
+func (p *Peer) renew(former *Have) error {
+	ids, err := p.ledger.replaces()
+	if err != nil {
+		return err
+	}
+	old := ID(p.Store.ID())
+	if i, found := slices.BinarySearchFunc(ids, old, ID.compare); !found {
+		if err := p.ledger.setReplaces(slices.Insert(ids, i, old)); err != nil {
+			return err
+		}
+	}
+	if err := p.guard.Claim(former.Holds(p.Keys.Feed()), true); err != nil {
+		return err
+	}
+	return p.Store.RenewID()
+}
+
+// present returns the newest known haves of the stores that left a file on
+// the medium, without the ones that were replaced and our own.
+func present(files []haveFile, known map[writer]*Have, own ID) []*Have {
+	here := make(map[ID]bool)
+	for _, f := range files {
+		here[f.Store] = true
+	}
+	all := make([]*Have, 0, len(known))
+	for _, h := range known {
+		all = append(all, h)
+	}
+	haves := slices.DeleteFunc(dropReplaced(all), func(h *Have) bool { return !here[h.Store] || h.Store == own })
+	slices.SortFunc(haves, func(a, b *Have) int {
+		return cmp.Or(a.Identity.Compare(b.Identity), a.Store.compare(b.Store))
+	})
+	return haves
+}
+
+// maxJump is how far a visit number may lie above the others: counting is
+// honest, but a claim of 2^50 must not make all others look long gone.
+const maxJump = 1000
+
+// newestVisit returns the highest visit number that can be believed.
+func newestVisit(haves []*Have, own *Have) uint64 {
+	var visits []uint64
+	for _, h := range haves {
+		visits = append(visits, h.Visit)
+	}
+	if own != nil {
+		visits = append(visits, own.Visit)
+	}
+	slices.Sort(visits)
+	var newest uint64
+	for i, v := range visits {
+		switch {
+		case i == 0 || v <= newest:
+			newest = max(newest, v)
+		case v-newest > maxJump:
+			newest++
+		default:
+			newest = v
+		}
+	}
+	return newest
+}
+
+// honour marks what stores that we trust found damaged.
+func (p *Peer) honour(sc *scene) {
+	sources := make(map[string]*source, len(sc.sources))
+	for _, s := range sc.sources {
+		sources[s.name] = s
+	}
+	for _, h := range sc.others {
+		if !p.trusts(h.Identity) {
+			continue
+		}
+		for _, d := range h.Damaged {
+			if s := sources[d.Bundle]; s != nil {
+				s.doubt(d.Frames)
+			}
+		}
+	}
+}
+
+// doubt notes frames that somebody found damaged; none stands for all.
+func (s *source) doubt(frames []int) {
+	if len(frames) == 0 {
+		frames = []int{0}
+	}
+	s.doubted = append(s.doubted, frames...)
+}
+
+// heed draws the conclusions for our own identity: who uses it besides us,
+// and who claims to hold more of our own feed than we do.
+func (p *Peer) heed(sc *scene, rep *Report) error {
+	own := p.Keys.Feed()
+	former, err := p.ledger.replaces()
+	if err != nil {
+		return err
+	}
+	head, err := p.Store.Head(own)
+	if err != nil {
+		return err
+	}
+	for _, h := range sc.others {
+		mine := h.Identity == own
+		if mine && !slices.Contains(former, h.Store) {
+			rep.warn("this identity is used by another store (%s): two writers fork a feed", h.Store)
+		}
+		claim := h.Holds(own)
+		if claim <= head.Seq {
+			continue
+		}
+		if err := p.guard.Claim(claim, mine); err != nil {
+			return err
+		}
+		rep.warn("%s says it holds our own feed up to %d, we hold %d", h.Identity, claim, head.Seq)
+	}
+	return nil
+}

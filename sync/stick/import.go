@@ -1,0 +1,363 @@
+package stick
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ssbsync/ssbsync/bundle"
+	"github.com/ssbsync/ssbsync/spec/refs"
+	"github.com/ssbsync/ssbsync/sync/ingest"
+	"github.com/ssbsync/ssbsync/sync/vector"
+)
+
+// ErrNetwork says that a bundle belongs to another network.
+var ErrNetwork = errors.New("of another network")
+
+// Import takes in what lies on the medium and our store lacks. It never
+// writes to the medium. What could not be taken is named in the report (see
+// Report.Partly); the error says why the import ended early, and the report
+// then what was done until then.
+func (p *Peer) Import(ctx context.Context, st *Stick, o ImportOptions) (Report, error) {
+	end, err := p.begin(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	defer end()
+	rep, started := Report{}, p.Now()
+	progress := orNothing(o.Progress)
+	sc, err := p.look(ctx, st, &rep, progress)
+	if err == nil && !st.loose {
+		err = p.readHaves(sc, &rep)
+	}
+	if err == nil {
+		err = p.take(ctx, sc, o, &rep, progress)
+	}
+	p.finish(&rep, started)
+	return rep, err
+}
+
+// ImportBundle takes in one bundle that lies in the first size bytes of r. The
+// name is for reports.
+func (p *Peer) ImportBundle(ctx context.Context, name string, r io.ReaderAt, size int64, o ImportOptions) (Report, error) {
+	end, err := p.begin(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	defer end()
+	rep, started := Report{}, p.Now()
+	s := &source{label: name, size: size, read: make(map[int]bool)}
+	s.open = func() (*bundle.Reader, io.Closer, error) {
+		b, err := bundle.Open(r, size, bundle.Limits{})
+		return b, io.NopCloser(nil), err
+	}
+	if s.study(); s.broken != "" {
+		return rep, fmt.Errorf("%s: %s", name, s.broken)
+	}
+	if s.network != p.Network {
+		return rep, fmt.Errorf("%s: bundle %s is %w", name, s.facts.name, ErrNetwork)
+	}
+	sc := &scene{stick: &Stick{loose: true}, sources: []*source{s}}
+	err = p.take(ctx, sc, o, &rep, orNothing(o.Progress))
+	p.finish(&rep, started)
+	return rep, err
+}
+
+// finish completes a report.
+func (p *Peer) finish(rep *Report, started time.Time) {
+	rep.Seconds = p.Now().Sub(started).Seconds()
+}
+
+func orNothing(progress func(Progress)) func(Progress) {
+	if progress == nil {
+		return func(Progress) {}
+	}
+	return progress
+}
+
+// importer is one import on its way.
+type importer struct {
+	*Peer
+	rep     *Report
+	report  func(Progress)
+	readers readers
+	intake  *ingest.Intake
+	done    Progress
+	touched map[*source]bool
+	lost    map[place]bool // frames in the report already
+
+	handed int64  // messages handed over: the position of the next one
+	marks  []mark // where they came from, ascending
+
+	mu      sync.Mutex
+	rejects []int64 // positions; the pipeline's goroutine adds
+}
+
+// place is a frame of a bundle.
+type place struct {
+	src   *source
+	frame int
+}
+
+// mark says where the messages handed over from position pos on came from.
+type mark struct {
+	pos   int64
+	src   *source
+	frame int
+	run   int
+	first int64
+}
+
+// rounds of an import in which each message is looked for in one place only.
+// Afterwards what is still lacking is read wherever it is claimed to be: a
+// stick full of liars must not cost a round for each of them.
+const choosyRounds = 2
+
+// take imports what the sources of a scene hold and our store lacks.
+func (p *Peer) take(ctx context.Context, sc *scene, o ImportOptions, rep *Report, report func(Progress)) error {
+	im := &importer{Peer: p, rep: rep, report: report, touched: make(map[*source]bool), lost: make(map[place]bool)}
+	defer im.readers.close()
+	im.intake = p.Ingest.Open(ingest.Source{Name: "stick", Accept: im.accepts(o), OnReject: im.onReject})
+	usable := im.usable(sc)
+	lacks, err := readLack(p.Store, p.Keys.Feed(), o.Accept)
+	if err != nil {
+		return err
+	}
+	im.countRefused(usable, lacks)
+	plan := newPlanner(usable, p.trusts)
+	for round := 0; ; round++ {
+		jobs := plan.next(lacks.spans, round < choosyRounds)
+		if len(jobs) == 0 {
+			break
+		}
+		if lacks, err = im.round(ctx, attach(jobs), o); err != nil {
+			return errors.Join(err, p.ledger.keep(sc.stick.id, im.keepable(sc), nil))
+		}
+	}
+	if err := im.blobs(ctx, usable); err != nil {
+		return err
+	}
+	rep.Bundles += int64(len(im.touched))
+	im.explain()
+	return p.ledger.keep(sc.stick.id, im.keepable(sc), nil)
+}
+
+// keepable returns the sources whose facts belong into the ledger: those of a
+// medium that can be recognised.
+func (im *importer) keepable(sc *scene) []*source {
+	if sc.stick.loose {
+		return nil
+	}
+	return sc.sources
+}
+
+// trusts extends the policy's trust to ourselves.
+func (p *Peer) trusts(node refs.Feed) bool { return node == p.Keys.Feed() || p.Policy.Trusts(node) }
+
+// accepts is the policy as the pipeline applies it once more.
+func (im *importer) accepts(o ImportOptions) func(refs.Feed) bool {
+	own := im.Keys.Feed()
+	return func(feed refs.Feed) bool { return feed == own || o.Accept == nil || o.Accept(feed) }
+}
+
+// usable picks the bundles that can be read.
+func (im *importer) usable(sc *scene) []*source {
+	var usable []*source
+	foreign := 0
+	for _, s := range sc.sources {
+		switch {
+		case s.usable(im.Network):
+			usable = append(usable, s)
+		case s.broken == "" && s.network != im.Network:
+			foreign++
+		case s.broken == "":
+			im.rep.skip(Skip{s.label, fmt.Sprintf("codec %q is not known to this version", s.codec)})
+		}
+	}
+	if foreign > 0 && len(usable) == 0 {
+		im.rep.warn("all %d bundles here are of another network", foreign)
+	}
+	return usable
+}
+
+// countRefused counts what lies there, is lacking, and is not wanted.
+func (im *importer) countRefused(sources []*source, lacks *lack) {
+	var spans []vector.Span
+	for _, s := range sources {
+		for i := range s.frames {
+			for k := range s.frames[i].runs {
+				r := &s.frames[i].runs[k]
+				span := vector.Span{Feed: r.Feed, First: max(r.First, lacks.held.head(r.Feed)+1), Last: r.end()}
+				if span.Len() > 0 && !lacks.wants(r.Feed) {
+					spans = append(spans, span)
+				}
+			}
+		}
+	}
+	refused := vector.FromSpans(spans)
+	im.rep.Refused += refused.Count()
+	im.rep.RefusedFeeds += int64(refused.Len())
+}
+
+// round reads the frames of the jobs, in this order, and returns what is
+// lacking afterwards.
+func (im *importer) round(ctx context.Context, jobs []job, o ImportOptions) (*lack, error) {
+	for _, j := range jobs {
+		im.done.TotalBytes += j.src.frames[j.frame].stored
+		im.done.TotalMessages += j.messages()
+	}
+	var failed error
+	for _, j := range jobs {
+		if failed = im.hand(ctx, j); failed != nil {
+			break
+		}
+	}
+	// What was handed over is kept, whatever ended the round.
+	sum, err := im.intake.Flush(context.WithoutCancel(ctx))
+	im.rep.count(sum)
+	for _, d := range sum.Feeds {
+		if d.New > 0 {
+			im.rep.Feeds++
+		}
+	}
+	im.spoilRejected()
+	if err := errors.Join(failed, err); err != nil {
+		return nil, err
+	}
+	lacks, err := readLack(im.Store, im.Keys.Feed(), o.Accept)
+	if err == nil {
+		err = im.audit(ctx, jobs, lacks)
+	}
+	return lacks, err
+}
+
+// messages counts what a job takes.
+func (j *job) messages() (n int64) {
+	for _, t := range j.takes {
+		n += t.last - t.first + 1
+	}
+	return n
+}
+
+// hand reads one frame and hands over the messages to take.
+func (im *importer) hand(ctx context.Context, j job) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	im.touched[j.src] = true
+	f := &j.src.frames[j.frame]
+	raw, err := im.readers.frame(j.src, j.frame)
+	if err != nil {
+		im.loseFrame(j, err)
+		return nil
+	}
+	next := 0
+	err = f.lines(raw, func(run int, seq int64, line []byte) error {
+		for next < len(j.takes) && (j.takes[next].run < run || j.takes[next].run == run && j.takes[next].last < seq) {
+			next++
+		}
+		if next == len(j.takes) || j.takes[next].run != run || seq < j.takes[next].first {
+			return nil
+		}
+		if t := &j.takes[next]; seq == t.first {
+			im.marks = append(im.marks, mark{im.handed, j.src, j.frame, run, seq})
+		}
+		im.handed++
+		return im.intake.AddAt(ctx, line, im.handed-1)
+	})
+	im.rep.Bytes += f.stored
+	im.done.Phase, im.done.Bytes, im.done.Messages = Reading, im.done.Bytes+f.stored, im.handed
+	im.report(im.done)
+	return err
+}
+
+// loseFrame names a frame that cannot be read and what it would have given.
+func (im *importer) loseFrame(j job, err error) {
+	key := place{j.src, j.frame}
+	if im.lost[key] {
+		return
+	}
+	im.lost[key] = true
+	l := Loss{Bundle: j.src.label, Frame: manifestFrame(j.frame), Reason: err.Error()}
+	for _, t := range j.takes {
+		feed := j.src.frames[j.frame].runs[t.run].Feed
+		l.Spans = append(l.Spans, vector.Span{Feed: feed, First: t.first, Last: t.last})
+	}
+	im.rep.lose(l)
+}
+
+// onReject runs in the pipeline.
+func (im *importer) onReject(r ingest.Reject) {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	im.rejects = append(im.rejects, r.Pos)
+}
+
+// spoilRejected notes which runs hold what the pipeline rejected.
+func (im *importer) spoilRejected() {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	for _, pos := range im.rejects {
+		i, found := slices.BinarySearchFunc(im.marks, pos, func(m mark, pos int64) int { return int(m.pos - pos) })
+		if !found {
+			i--
+		}
+		if i < 0 {
+			continue
+		}
+		m := im.marks[i]
+		m.src.frames[m.frame].runs[m.run].spoil(m.first + pos - m.pos)
+		m.src.learnt = true
+	}
+	im.rejects, im.marks = nil, nil
+}
+
+// audit looks again at frames that did not give what they claimed to hold,
+// and notes where they lie.
+func (im *importer) audit(ctx context.Context, jobs []job, lacks *lack) error {
+	for _, j := range jobs {
+		f := &j.src.frames[j.frame]
+		owed := slices.ContainsFunc(j.takes, func(t take) bool {
+			r := &f.runs[t.run]
+			return len(lacks.spans(vector.Span{Feed: r.Feed, First: t.first, Last: min(t.last, r.end())})) > 0
+		})
+		if !owed || im.lost[place{j.src, j.frame}] {
+			continue
+		}
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		raw, err := im.readers.frame(j.src, j.frame)
+		if err != nil {
+			im.loseFrame(j, err)
+			continue
+		}
+		f.lines(raw, func(run int, seq int64, line []byte) error {
+			if r := &f.runs[run]; !claimOf(line, r.Feed, seq) {
+				r.spoil(seq)
+				j.src.learnt = true
+			}
+			return nil
+		})
+	}
+	return nil
+}
+
+// explain adds the hints that follow from the outcome.
+func (im *importer) explain() {
+	rep := im.rep
+	for _, gap := range rep.Gaps[:min(len(rep.Gaps), 5)] {
+		if gap.First == gap.Last {
+			rep.hint("feed %s needs %d", gap.Feed, gap.First)
+		} else {
+			rep.hint("feed %s needs %d–%d", gap.Feed, gap.First, gap.Last)
+		}
+	}
+	for _, f := range rep.Forks {
+		rep.warn("feed %s is forked at %d: nothing more of it is taken", f.Feed, f.Seq)
+	}
+}

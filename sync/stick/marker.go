@@ -1,0 +1,127 @@
+package stick
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/ssbsync/ssbsync/store/durable"
+)
+
+const (
+	markerFormat  = "ssbsync stick v1"
+	modeOpen      = "open" // every node may read and write
+	maxMarkerSize = 4096
+	maxLabelLen   = 64 // bytes
+)
+
+// marker is the content of stick.json, written once:
+//
+//	{"format":"ssbsync stick v1","stick":"<32 hex digits>","mode":"open"}\n
+//
+// with an optional "label" at the end.
+type marker struct {
+	Format string `json:"format"`
+	Stick  ID     `json:"stick"`
+	Mode   string `json:"mode"`
+	Label  string `json:"label,omitempty"`
+}
+
+// format returns the one spelling of m.
+func (m marker) format() []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.Encode(m) // strings into a buffer: cannot fail
+	return b.Bytes()
+}
+
+// parseMarker reads what format writes, and nothing else.
+func parseMarker(b []byte) (marker, error) {
+	var m marker
+	if len(b) > maxMarkerSize {
+		return marker{}, fmt.Errorf("longer than %d bytes", maxMarkerSize)
+	}
+	if err := json.Unmarshal(b, &m); err != nil {
+		return marker{}, fmt.Errorf("not the JSON of a marker: %v", err)
+	}
+	switch {
+	case m.Format != markerFormat:
+		return marker{}, fmt.Errorf("format %.40q is not %q", m.Format, markerFormat)
+	case m.Mode != modeOpen:
+		return marker{}, fmt.Errorf("unknown mode %.40q", m.Mode)
+	case m.Stick == ID{}:
+		return marker{}, errors.New("stick id is zero")
+	case !validLabel(m.Label):
+		return marker{}, errors.New("label too long or not printable")
+	case !bytes.Equal(m.format(), b):
+		return marker{}, errors.New("not in the exact form")
+	}
+	return m, nil
+}
+
+// validLabel reports whether a label can be shown as it is.
+func validLabel(label string) bool {
+	if len(label) > maxLabelLen || !utf8.ValidString(label) {
+		return false
+	}
+	for _, r := range label {
+		if !unicode.IsPrint(r) {
+			return false
+		}
+	}
+	return true
+}
+
+// readMarker reads stick.json; ErrNoMarker when there is none.
+func readMarker(root *os.Root) (marker, error) {
+	b, err := durable.ReadFile(root, markerName, maxMarkerSize)
+	if errors.Is(err, fs.ErrNotExist) {
+		return marker{}, ErrNoMarker
+	}
+	if err != nil {
+		return marker{}, fmt.Errorf("reading %s: %v", markerName, err)
+	}
+	m, err := parseMarker(b)
+	if err != nil {
+		return marker{}, fmt.Errorf("reading %s: %v", markerName, err)
+	}
+	return m, nil
+}
+
+// writeMarker writes stick.json, once.
+func writeMarker(root *os.Root, m marker) error {
+	_, err := durable.WriteBytes(root, markerName, m.format(), durable.Options{})
+	if err != nil {
+		return fmt.Errorf("writing the marker of the stick: %w", err)
+	}
+	return nil
+}
+
+// writeReadme writes readme.txt unless there is one.
+func writeReadme(root *os.Root) error {
+	_, err := durable.WriteBytes(root, readmeName, []byte(readme), durable.Options{})
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("writing the readme of the stick: %w", err)
+	}
+	return nil
+}
+
+const readme = `This medium carries messages of Secure Scuttlebutt between computers.
+
+Everything of it lies in the folder "ssbsync". Each bundle (.ssb.zst) is an
+ordinary Zstandard file of JSON lines, each line one signed message:
+
+    zstd -dc ssbsync/bundles/*/*.ssb.zst
+
+To carry messages on, plug it into a computer with ssbsync and type
+
+    ssbsync sync THIS-FOLDER
+
+Eject the medium before you pull it out. Other files here are left alone.
+`

@@ -1,0 +1,150 @@
+package stick
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ssbsync/ssbsync/spec/keys"
+	"github.com/ssbsync/ssbsync/spec/refs"
+	"github.com/ssbsync/ssbsync/store"
+	"github.com/ssbsync/ssbsync/sync/ingest"
+)
+
+// Policy says whose messages matter to this node. Its methods are called
+// often and from any goroutine; their answers may change between visits.
+type Policy interface {
+	// Wants reports whether a visit takes the feed. The own feed is taken
+	// always.
+	Wants(feed refs.Feed) bool
+	// WantsAll reports whether Wants is true of every feed.
+	WantsAll() bool
+	// Wanted lists the feeds that Wants is true of, as far as they are known.
+	Wanted() []refs.Feed
+	// Hops is the distance of a feed in the follow graph: 0 the own, 1 what
+	// it follows; negative when the feed is not in reach.
+	Hops(feed refs.Feed) int
+	// Trusts reports whether the node of that identity is in our hops or on
+	// our list: what it exported and reports counts without our having read
+	// it.
+	Trusts(node refs.Feed) bool
+}
+
+// Blobs are the blobs of this node. They are small enough to be held in
+// memory one by one.
+type Blobs interface {
+	// Wanted lists the blobs that are wanted and not held.
+	Wanted() ([]refs.Blob, error)
+	// Size returns the size in bytes of a held blob, and whether it is held.
+	Size(id refs.Blob) (int64, bool)
+	// Get reads a held blob.
+	Get(id refs.Blob) ([]byte, error)
+	// Put stores a blob durably, after comparing it with its id.
+	Put(id refs.Blob, data []byte) error
+}
+
+// Config is what a Peer works with. Store, Ingest, Keys and Policy must be
+// set; the pipeline must be running.
+type Config struct {
+	Store   *store.Store
+	Ingest  *ingest.Pipeline // of that store
+	Keys    *keys.Pair
+	Network [32]byte // bundle.NetworkID of the caps
+	Policy  Policy
+	Blobs   Blobs // nil: none are carried
+
+	// Reserve is the free space in bytes that an export leaves on a medium;
+	// 0 means 1 MiB.
+	Reserve int64
+
+	// Now tells the time for the seconds in reports; nil means time.Now.
+	Now func() time.Time
+}
+
+// Peer is this node at a medium. Its methods may be called from several
+// goroutines; visits take turns.
+type Peer struct {
+	Config
+	turn   chan struct{} // holds one token while no visit is under way
+	ledger *ledger
+	guard  *Guard
+}
+
+// New returns a Peer.
+func New(c Config) (*Peer, error) {
+	if c.Store == nil || c.Ingest == nil || c.Keys == nil || c.Policy == nil {
+		return nil, errors.New("stick: store, ingest, keys and policy must be set")
+	}
+	if c.Reserve == 0 {
+		c.Reserve = 1 << 20
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	p := &Peer{Config: c, turn: make(chan struct{}, 1), ledger: newLedger(c.Store), guard: NewGuard(c.Store, c.Keys.Feed())}
+	p.turn <- struct{}{}
+	return p, nil
+}
+
+// Guard returns the guard of the own feed.
+func (p *Peer) Guard() *Guard { return p.guard }
+
+// ImportOptions narrow an import.
+type ImportOptions struct {
+	// Accept says which feeds to take; nil means every feed. The own feed is
+	// taken always.
+	Accept func(refs.Feed) bool
+
+	// Progress, when set, is called often by the working goroutine.
+	Progress func(Progress)
+}
+
+// ExportOptions narrow an export.
+type ExportOptions struct {
+	// Feed says which feeds may be written; nil means every feed we hold.
+	Feed func(refs.Feed) bool
+
+	// To, when not zero, is the identity or ToStore the store that alone is
+	// to be served: what it lacked when its last have was seen, anywhere.
+	To      refs.Feed
+	ToStore ID
+
+	// MaxSize bounds the bytes of the bundles written; 0 means no bound but
+	// the free space.
+	MaxSize int64
+
+	// All writes what the medium does not cover even if every have there
+	// covers it. An export without visit does so anyway.
+	All bool
+
+	DryRun bool // count, and write nothing
+	NoHave bool // leave no have file
+
+	// Codec names the encoding of messages; "" means the interchange form.
+	Codec string
+
+	// Progress, when set, is called often by the working goroutine.
+	Progress func(Progress)
+}
+
+// VisitOptions are those of the two halves of a visit.
+type VisitOptions struct {
+	// Accept says which feeds to take; nil means Policy.Wants.
+	Accept func(refs.Feed) bool
+
+	Export ExportOptions // without Progress
+
+	// Progress, when set, is called often by the working goroutine.
+	Progress func(Progress)
+}
+
+// begin waits for the turn of the caller, who must call the function it
+// returns when done.
+func (p *Peer) begin(ctx context.Context) (end func(), err error) {
+	select {
+	case <-p.turn:
+		return func() { p.turn <- struct{}{} }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}

@@ -1,0 +1,131 @@
+package stick
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"syscall"
+
+	"github.com/ssbsync/ssbsync/store/durable"
+)
+
+// Visit imports what the medium has for us, exports what the stores that come
+// by lack, and leaves our have: everything that a node does at a medium. A
+// medium that takes no writes is imported from, and the report says so. When
+// nothing changed, nothing is written.
+func (p *Peer) Visit(ctx context.Context, st *Stick, o VisitOptions) (VisitReport, error) {
+	rep := VisitReport{Stick: st.id}
+	if st.loose {
+		return rep, ErrLoose
+	}
+	end, err := p.begin(ctx)
+	if err != nil {
+		return rep, err
+	}
+	defer end()
+	started, progress := p.Now(), orNothing(o.Progress)
+	accept := o.Accept
+	if accept == nil {
+		accept = p.Policy.Wants
+	}
+	sc, err := p.look(ctx, st, &rep.Import, progress)
+	if err == nil {
+		err = p.readHaves(sc, &rep.Import)
+	}
+	if err == nil {
+		err = p.take(ctx, sc, ImportOptions{Accept: accept}, &rep.Import, progress)
+	}
+	if err == nil {
+		err = p.guard.Asked("stick " + st.id.String())
+	}
+	p.finish(&rep.Import, started)
+	if err != nil {
+		return rep, err
+	}
+	started = p.Now()
+	rep.Have, err = p.give(ctx, sc, o.Export, false, &rep.Export, progress)
+	if rep.ReadOnly = isReadOnly(err); rep.ReadOnly {
+		rep.Export.hint("the medium takes no writes: what was imported is safe, but nobody learns of it there")
+		err = nil
+	}
+	p.finish(&rep.Export, started)
+	return rep, err
+}
+
+// Export writes what the medium does not cover for somebody who lacks
+// everything (or, with To, what one node lacks), and leaves our have.
+func (p *Peer) Export(ctx context.Context, st *Stick, o ExportOptions) (Report, error) {
+	if st.loose {
+		return Report{}, ErrLoose
+	}
+	end, err := p.begin(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	defer end()
+	rep, started, progress := Report{}, p.Now(), orNothing(o.Progress)
+	sc, err := p.look(ctx, st, &rep, progress)
+	if err == nil {
+		err = p.readHaves(sc, &rep)
+	}
+	if err == nil {
+		_, err = p.give(ctx, sc, o, true, &rep, progress)
+	}
+	p.finish(&rep, started)
+	return rep, err
+}
+
+// ExportBundle writes one bundle to w. More than fits into one bundle is an
+// error that says so, unless MaxSize asks for less than all.
+func (p *Peer) ExportBundle(ctx context.Context, w io.Writer, o ExportOptions) (Report, error) {
+	end, err := p.begin(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	defer end()
+	rep, started := Report{DryRun: o.DryRun}, p.Now()
+	err = p.giveBundle(ctx, w, o, &rep, orNothing(o.Progress))
+	p.finish(&rep, started)
+	return rep, err
+}
+
+// give is the second half of a visit: check, cover, write, acknowledge. It
+// reports whether a have was written.
+func (p *Peer) give(ctx context.Context, sc *scene, o ExportOptions, explicit bool, rep *Report, progress func(Progress)) (bool, error) {
+	if err := p.verify(ctx, sc, rep, progress); err != nil {
+		return false, err
+	}
+	plan, err := p.plan(sc, o, explicit)
+	if err != nil {
+		return false, err
+	}
+	rep.DryRun = o.DryRun
+	if err := p.export(ctx, sc, plan, o, rep, progress); err != nil {
+		return false, err
+	}
+	if o.DryRun {
+		return false, nil
+	}
+	if err := p.clean(sc); err != nil {
+		return false, err
+	}
+	wrote := false
+	if !o.NoHave {
+		if wrote, err = p.acknowledge(sc); err != nil {
+			return false, err
+		}
+	}
+	if wrote || rep.Bundles > 0 {
+		if err := durable.SyncFS(sc.stick.root); err != nil {
+			return wrote, fmt.Errorf("syncing the stick: %w", err)
+		}
+	}
+	return wrote, nil
+}
+
+// isReadOnly reports whether a medium refused to be written to at all.
+func isReadOnly(err error) bool {
+	return errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission)
+}
