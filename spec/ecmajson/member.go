@@ -142,8 +142,11 @@ func (s *skimmer) value() ([]byte, bool) {
 
 // scalarEnd returns where the number or word that b[i] belongs to ends.
 func scalarEnd(b []byte, i int) int {
-	if n := bytes.IndexAny(b[i:], ",:]} \t\r\n"); n >= 0 {
-		return i + n
+	for ; i < len(b); i++ {
+		switch b[i] {
+		case ',', ':', ']', '}', ' ', '\t', '\r', '\n':
+			return i
+		}
 	}
-	return len(b)
+	return i
 }

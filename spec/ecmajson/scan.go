@@ -106,12 +106,13 @@ func (s *scanner) word(w string) bool {
 }
 
 func (s *scanner) array() bool {
-	s.pos++
-	if s.next(']') {
-		return true
-	}
 	if s.depth++; s.depth > MaxDepth {
 		return false
+	}
+	s.pos++
+	if s.next(']') {
+		s.depth--
+		return true
 	}
 	for more := true; more; more = s.next(',') {
 		if !s.newline() || !s.value() {
@@ -123,12 +124,13 @@ func (s *scanner) array() bool {
 }
 
 func (s *scanner) object() bool {
-	s.pos++
-	if s.next('}') {
-		return true
-	}
 	if s.depth++; s.depth > MaxDepth {
 		return false
+	}
+	s.pos++
+	if s.next('}') {
+		s.depth--
+		return true
 	}
 	seen := keySet{base: len(s.keys), last: -1}
 	for more := true; more; more = s.next(',') {
