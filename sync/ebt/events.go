@@ -21,9 +21,7 @@ func (s *State) Append(id refs.Feed, seq int64) {
 			s.offer(i, p)
 		}
 	}
-	if f.source == nil || f.source.link(i).theirs <= f.mine {
-		s.findSource(i, f.source)
-	}
+	s.reconsider(i)
 }
 
 // offer sends p the new messages of feed i or tells that there are some.
@@ -215,7 +213,9 @@ func (s *State) Received(id, author refs.Feed, seq int64) bool {
 	}
 	l.theirs = max(l.theirs, seq)
 	l.sent = max(l.sent, seq)
-	if seq <= f.mine && f.source == p {
+	if seq > f.mine {
+		l.set(flagBrought, true)
+	} else if f.source == p {
 		// It came by another way meanwhile: say how far we are.
 		if l.theirs <= f.mine {
 			f.source = nil

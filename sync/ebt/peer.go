@@ -45,6 +45,7 @@ const (
 	flagHeard                     // they told a note in this session
 	flagTx                        // they asked us to send
 	flagAgain                     // the note is to be told even if it says nothing new
+	flagBrought                   // they brought messages when they were asked
 	flagBarred                    // what they send of this feed is no good
 	flagNoting                    // in the queue of notes
 	flagSending                   // in the queue of messages

@@ -1,7 +1,9 @@
 package ebt
 
 // mayAsk reports whether p should become the source of feed i: there is no
-// source yet, or it has nothing more for us while p is further.
+// source yet, or it has nothing for us while p has. A source that brought
+// messages before gets some time to bring these, too: they are most likely
+// on their way, and would come twice.
 func (s *State) mayAsk(i int, p *peer) bool {
 	f := &s.feeds[i]
 	if f.frozen || !p.speaks || p.link(i).has(flagBarred) {
@@ -10,8 +12,28 @@ func (s *State) mayAsk(i int, p *peer) bool {
 	if f.source == nil || f.source == p {
 		return true
 	}
-	ahead := f.source.link(i).theirs
-	return ahead <= f.mine && p.link(i).theirs > ahead
+	source := f.source.link(i)
+	if source.theirs > f.mine || p.link(i).theirs <= source.theirs {
+		return false
+	}
+	if source.has(flagBrought) {
+		f.review = s.now + reviewTicks
+		return false
+	}
+	return true
+}
+
+// reconsider looks for a better source of feed i when the present one has
+// nothing more.
+func (s *State) reconsider(i int) {
+	f := &s.feeds[i]
+	switch {
+	case f.source != nil && f.source.link(i).theirs > f.mine:
+	case f.source != nil && f.source.link(i).has(flagBrought):
+		f.review = s.now + reviewTicks
+	default:
+		s.findSource(i, f.source)
+	}
 }
 
 // setSource makes p, which may be nil, the source of feed i. The notes that
@@ -19,7 +41,7 @@ func (s *State) mayAsk(i int, p *peer) bool {
 func (s *State) setSource(i int, p *peer) {
 	f := &s.feeds[i]
 	f.source = p
-	f.progress = s.now
+	f.progress, f.review = s.now, 0
 }
 
 // ask makes p the source of feed i and tells it, and the source before it.

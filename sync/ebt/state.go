@@ -64,6 +64,7 @@ type feed struct {
 	wanted   bool
 	frozen   bool  // nothing more is accepted of it
 	source   *peer // the one peer that is asked to send it; may be nil
+	review   int64 // tick at which to see whether another source is better; or 0
 	progress int64 // tick of the last new message, or of the last asking
 	patience int64 // ticks without progress after which the source stalls
 }

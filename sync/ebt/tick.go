@@ -7,6 +7,9 @@ const (
 	// busyPatience is how much longer, as a factor, a feed is waited for
 	// while its source brings other feeds.
 	busyPatience = 10
+	// reviewTicks is how long a source that brought messages before is
+	// waited for when another peer has newer ones.
+	reviewTicks = 2
 )
 
 // Tick says that time passed. It deals with sources that stall and with what
@@ -31,6 +34,10 @@ func (s *State) checkStall(i int) {
 	f := &s.feeds[i]
 	p := f.source
 	if p == nil || p.link(i).theirs <= f.mine {
+		if f.review != 0 && s.now >= f.review {
+			f.review = 0
+			s.findSource(i, p)
+		}
 		return
 	}
 	patience := f.patience
