@@ -17,8 +17,8 @@ type batch struct {
 	charge int64 // bytes it holds of the gate
 
 	// Of a batch of messages that waited in the store.
+	attempt *attempt
 	retried []store.Record // of items[n], without the value
-	weight  int            // bytes it holds of retryBytes
 }
 
 // retry reports whether the messages of the batch come from the waiting area.
@@ -77,13 +77,13 @@ func (p *Pipeline) newBatch(i *Intake, number int64) *batch {
 	if b == nil {
 		b = new(batch)
 	}
-	*b = batch{intake: i, number: number, buf: b.buf[:0], items: b.items[:0]}
+	b.intake, b.number = i, number
 	return b
 }
 
 // recycle keeps the buffers of a settled batch for the next.
 func (p *Pipeline) recycle(b *batch) {
 	clear(b.items) // so that they keep no message alive
-	b.intake = nil
+	*b = batch{buf: b.buf[:0], items: b.items[:0]}
 	p.spare.Put(b)
 }

@@ -21,24 +21,27 @@ const (
 // waiting is what the writer, to whom it belongs, knows about the messages
 // that wait in the store.
 type waiting struct {
-	any    bool                  // whether there may be some
-	due    []attempt             // feeds to try, oldest first
-	queued map[refs.Feed]bool    // feeds in due or on their way through the workers
-	onWay  int                   // bytes on their way through the workers
-	owners map[refs.Feed]*Intake // who made messages of a feed wait last
+	any    bool                   // whether there may be some
+	tried  map[refs.Feed]*attempt // that are in due or on their way
+	due    []*attempt             // that no worker has yet, oldest first
+	onWay  int                    // bytes on their way through the workers
+	owners map[refs.Feed]*Intake  // who made messages of a feed wait last
 }
 
-// attempt is a feed whose waiting messages may attach now, thanks to what an
-// intake brought.
+// attempt is a feed whose waiting messages may attach now.
 type attempt struct {
-	feed    refs.Feed
-	trigger *Intake
+	feed refs.Feed
+
+	// watchers are the intakes that brought what lets the messages attach, or
+	// have messages among them: Flush of these waits for the outcome. The first
+	// one is the intake on whose account they go through the pipeline.
+	watchers []*Intake
 }
 
 // resumeWaiting tries what an earlier run left waiting.
 func (p *Pipeline) resumeWaiting() error {
 	w := &p.waiting
-	w.queued, w.owners = make(map[refs.Feed]bool), make(map[refs.Feed]*Intake)
+	w.tried, w.owners = make(map[refs.Feed]*attempt), make(map[refs.Feed]*Intake)
 	var after refs.Feed
 	for {
 		feeds, err := p.cfg.Store.WaitingFeeds(after, store.MaxPage)
@@ -68,6 +71,7 @@ func (p *Pipeline) keepWaiting(g *group) error {
 			msgs = append(msgs, e.it.msg)
 			items = append(items, e.it)
 			p.own(e.it.feed, e.b.intake)
+			p.watch(p.waiting.tried[e.it.feed], e.b.intake)
 		}
 	}
 	if len(msgs) == 0 {
@@ -154,47 +158,48 @@ func (p *Pipeline) removeRetried(g *group) error {
 		}
 	}
 	for _, b := range g.batches {
-		if err := p.retryNext(b); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// retryNext ends the attempts of a batch of retried messages and begins the
-// next ones of the same feeds.
-func (p *Pipeline) retryNext(b *batch) error {
-	p.waiting.onWay -= b.weight
-	b.weight = 0
-	for n, rec := range b.retried {
-		if n > 0 && rec.Feed == b.retried[n-1].Feed {
+		if !b.retry() {
 			continue
 		}
-		delete(p.waiting.queued, rec.Feed)
-		if err := p.moved(rec.Feed, b.intake); err != nil {
+		p.waiting.onWay -= len(b.buf)
+		delete(p.waiting.tried, b.attempt.feed)
+		if err := p.moved(b.attempt.feed, b.attempt.watchers...); err != nil {
 			return err
 		}
-		p.endAttempt(b.intake)
+		p.over(b.attempt)
 	}
 	return nil
 }
 
 // moved queues an attempt for a feed if a message that waits attaches to its
 // head, or lies behind it.
-func (p *Pipeline) moved(feed refs.Feed, trigger *Intake) error {
-	if p.waiting.queued[feed] {
-		return nil
+func (p *Pipeline) moved(feed refs.Feed, watchers ...*Intake) error {
+	w := &p.waiting
+	a := w.tried[feed]
+	if a == nil {
+		run, err := p.attachable(feed, 1)
+		if err != nil || len(run) == 0 {
+			return err
+		}
+		a = &attempt{feed: feed}
+		w.tried[feed] = a
+		w.due = append(w.due, a)
 	}
-	run, err := p.attachable(feed, 1)
-	if err != nil || len(run) == 0 {
-		return err
+	for _, i := range watchers {
+		p.watch(a, i)
 	}
-	p.waiting.queued[feed] = true
-	p.waiting.due = append(p.waiting.due, attempt{feed, trigger})
-	p.mu.Lock()
-	trigger.retries++
-	p.mu.Unlock()
 	return nil
+}
+
+// watch makes Flush of an intake wait for an attempt, if there is one.
+func (p *Pipeline) watch(a *attempt, i *Intake) {
+	if a == nil || slices.Contains(a.watchers, i) {
+		return
+	}
+	a.watchers = append(a.watchers, i)
+	p.mu.Lock()
+	i.retries++
+	p.mu.Unlock()
 }
 
 // attachable returns at most limit messages of a feed that wait though they
@@ -236,9 +241,9 @@ func (p *Pipeline) dispatch() error {
 		if err != nil {
 			return err
 		}
-		if len(run) == 0 || !p.again(a.trigger, run) {
-			delete(w.queued, a.feed)
-			p.endAttempt(a.trigger)
+		if len(run) == 0 || !p.again(a, run) {
+			delete(w.tried, a.feed)
+			p.over(a)
 		}
 	}
 	return nil
@@ -246,29 +251,30 @@ func (p *Pipeline) dispatch() error {
 
 // again hands the messages of one feed to the workers. It reports false when
 // the pipeline is closed: they will wait for the next Run.
-func (p *Pipeline) again(trigger *Intake, run []store.Record) bool {
+func (p *Pipeline) again(a *attempt, run []store.Record) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return false
 	}
-	b := p.newBatch(trigger, -1)
+	b := p.newBatch(a.watchers[0], -1)
 	for n := range run {
 		b.add(run[n].Value, 0, pending)
 		run[n].Value = nil
 	}
-	b.retried = run
-	b.weight = len(b.buf)
+	b.attempt, b.retried = a, run
 	b.charge = 0 // the gate knows nothing of it
-	p.waiting.onWay += b.weight
-	trigger.prepend(b)
+	p.waiting.onWay += len(b.buf)
+	b.intake.prepend(b)
 	return true
 }
 
-// endAttempt tells those in Flush that an attempt is over.
-func (p *Pipeline) endAttempt(i *Intake) {
+// over tells those in Flush that an attempt is over.
+func (p *Pipeline) over(a *attempt) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	i.retries--
-	i.notify()
+	for _, i := range a.watchers {
+		i.retries--
+		i.notify()
+	}
 }
