@@ -52,7 +52,7 @@ func (p *Peer) compose(sc *scene) (*Have, error) {
 		h.Holdings = append(h.Holdings, Holding{head.Feed, head.Seq, bundle.Prefix(head.ID), wanted})
 	}
 	if !h.WantAll {
-		h.Feeds = slices.DeleteFunc(append(p.Policy.Wanted(), h.Identity), func(f refs.Feed) bool { return h.Holds(f) > 0 })
+		h.Feeds = slices.DeleteFunc(append(slices.Clone(p.Policy.Wanted()), h.Identity), func(f refs.Feed) bool { return h.Holds(f) > 0 })
 	}
 	h.Feeds = sorted(h.Feeds, refs.Feed.Compare)
 	if p.Blobs != nil {
@@ -79,7 +79,7 @@ func damages(sources []*source) []Damage {
 	var list []Damage
 	for _, s := range sources {
 		switch {
-		case s.broken != "":
+		case s.broken != "" && s.invalid:
 			list = append(list, Damage{Bundle: s.name})
 		case len(s.damaged) > 0:
 			list = append(list, Damage{s.name, slices.Clone(s.damaged)})

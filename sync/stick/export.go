@@ -139,10 +139,13 @@ func (p *Peer) export(ctx context.Context, sc *scene, plan []piece, o ExportOpti
 		if w.Messages() == 0 {
 			break
 		}
+		room := e.room
 		if err := e.write(sc, w); err != nil {
 			return err
 		}
-		if full {
+		// The limit was held for the worst case: what compression left of it
+		// is worth another bundle only when it is a lot.
+		if full && e.room < room/2 {
 			break
 		}
 	}

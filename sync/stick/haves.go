@@ -178,7 +178,7 @@ func (p *Peer) renew(former *Have) error {
 			return err
 		}
 	}
-	if err := p.guard.Claim(former.Holds(p.Keys.Feed()), true); err != nil {
+	if err := p.Guard.Claim(former.Holds(p.Keys.Feed()), true); err != nil {
 		return err
 	}
 	return p.Store.RenewID()
@@ -277,7 +277,7 @@ func (p *Peer) heed(sc *scene, rep *Report) error {
 		if claim <= head.Seq {
 			continue
 		}
-		if err := p.guard.Claim(claim, mine); err != nil {
+		if err := p.Guard.Claim(claim, mine); err != nil {
 			return err
 		}
 		rep.warn("%s says it holds our own feed up to %d, we hold %d", h.Identity, claim, head.Seq)

@@ -1,6 +1,7 @@
 package stick
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -88,7 +89,7 @@ type importer struct {
 	intake  *ingest.Intake
 	done    Progress
 	touched map[*source]bool
-	lost    map[place]bool // frames in the report already
+	lost    map[place]Loss // frames that could not be read
 
 	handed int64  // messages handed over: the position of the next one
 	marks  []mark // where they came from, ascending
@@ -119,7 +120,7 @@ const choosyRounds = 2
 
 // take imports what the sources of a scene hold and our store lacks.
 func (p *Peer) take(ctx context.Context, sc *scene, o ImportOptions, rep *Report, report func(Progress)) error {
-	im := &importer{Peer: p, rep: rep, report: report, touched: make(map[*source]bool), lost: make(map[place]bool)}
+	im := &importer{Peer: p, rep: rep, report: report, touched: make(map[*source]bool), lost: make(map[place]Loss)}
 	defer im.readers.close()
 	im.intake = p.Ingest.Open(ingest.Source{Name: "stick", Accept: im.accepts(o), OnReject: im.onReject})
 	usable := im.usable(sc)
@@ -135,24 +136,16 @@ func (p *Peer) take(ctx context.Context, sc *scene, o ImportOptions, rep *Report
 			break
 		}
 		if lacks, err = im.round(ctx, attach(jobs), o); err != nil {
-			return errors.Join(err, p.ledger.keep(sc.stick.id, im.keepable(sc), nil))
+			return errors.Join(err, p.ledger.keep(sc.stick.id, sc.sources, nil))
 		}
 	}
 	if err := im.blobs(ctx, usable); err != nil {
 		return err
 	}
 	rep.Bundles += int64(len(im.touched))
+	im.nameLosses(lacks)
 	im.explain()
-	return p.ledger.keep(sc.stick.id, im.keepable(sc), nil)
-}
-
-// keepable returns the sources whose facts belong into the ledger: those of a
-// medium that can be recognised.
-func (im *importer) keepable(sc *scene) []*source {
-	if sc.stick.loose {
-		return nil
-	}
-	return sc.sources
+	return p.ledger.keep(sc.stick.id, sc.sources, nil)
 }
 
 // trusts extends the policy's trust to ourselves.
@@ -275,19 +268,39 @@ func (im *importer) hand(ctx context.Context, j job) error {
 	return err
 }
 
-// loseFrame names a frame that cannot be read and what it would have given.
+// loseFrame notes a frame that cannot be read and what it would have given.
 func (im *importer) loseFrame(j job, err error) {
 	key := place{j.src, j.frame}
-	if im.lost[key] {
-		return
+	l, again := im.lost[key]
+	if !again {
+		l = Loss{Bundle: j.src.label, Frame: manifestFrame(j.frame), Reason: err.Error()}
 	}
-	im.lost[key] = true
-	l := Loss{Bundle: j.src.label, Frame: manifestFrame(j.frame), Reason: err.Error()}
 	for _, t := range j.takes {
 		feed := j.src.frames[j.frame].runs[t.run].Feed
 		l.Spans = append(l.Spans, vector.Span{Feed: feed, First: t.first, Last: t.last})
 	}
-	im.rep.lose(l)
+	im.lost[key] = l
+}
+
+// nameLosses reports the frames of which something is lacking still: what
+// another bundle gave is no loss.
+func (im *importer) nameLosses(lacks *lack) {
+	var losses []Loss
+	for _, l := range im.lost {
+		var missing []vector.Span
+		for _, s := range l.Spans {
+			missing = append(missing, lacks.spans(s)...)
+		}
+		if l.Spans = missing; len(missing) > 0 {
+			losses = append(losses, l)
+		}
+	}
+	slices.SortFunc(losses, func(a, b Loss) int {
+		return cmp.Or(cmp.Compare(a.Bundle, b.Bundle), cmp.Compare(a.Frame, b.Frame))
+	})
+	for _, l := range losses {
+		im.rep.lose(l)
+	}
 }
 
 // onReject runs in the pipeline.
@@ -325,7 +338,7 @@ func (im *importer) audit(ctx context.Context, jobs []job, lacks *lack) error {
 			r := &f.runs[t.run]
 			return len(lacks.spans(vector.Span{Feed: r.Feed, First: t.first, Last: min(t.last, r.end())})) > 0
 		})
-		if !owed || im.lost[place{j.src, j.frame}] {
+		if _, lost := im.lost[place{j.src, j.frame}]; lost || !owed {
 			continue
 		}
 		if err := context.Cause(ctx); err != nil {

@@ -93,7 +93,7 @@ func (l *ledger) keep(stick ID, sources []*source, gone []string) error {
 		}
 		s.learnt = false
 	}
-	if len(rows) == 0 && len(gone) == 0 {
+	if len(rows) == 0 && len(gone) == 0 || stick == (ID{}) {
 		return nil
 	}
 	return l.store.Table(bundleTable).Update(func(tx *store.TableTx) error {

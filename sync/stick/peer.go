@@ -53,6 +53,10 @@ type Config struct {
 	Policy  Policy
 	Blobs   Blobs // nil: none are carried
 
+	// Guard is the guard of the own feed that is told of own messages which
+	// come in (ingest.Config.OnOwn); nil means one that only haves reach.
+	Guard *Guard
+
 	// Reserve is the free space in bytes that an export leaves on a medium;
 	// 0 means 1 MiB.
 	Reserve int64
@@ -64,10 +68,9 @@ type Config struct {
 // Peer is this node at a medium. Its methods may be called from several
 // goroutines; visits take turns.
 type Peer struct {
-	Config
+	Config               // not changed
 	turn   chan struct{} // holds one token while no visit is under way
 	ledger *ledger
-	guard  *Guard
 }
 
 // New returns a Peer.
@@ -81,13 +84,13 @@ func New(c Config) (*Peer, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	p := &Peer{Config: c, turn: make(chan struct{}, 1), ledger: newLedger(c.Store), guard: NewGuard(c.Store, c.Keys.Feed())}
+	if c.Guard == nil {
+		c.Guard = NewGuard(c.Store, c.Keys.Feed())
+	}
+	p := &Peer{Config: c, turn: make(chan struct{}, 1), ledger: newLedger(c.Store)}
 	p.turn <- struct{}{}
 	return p, nil
 }
-
-// Guard returns the guard of the own feed.
-func (p *Peer) Guard() *Guard { return p.guard }
 
 // ImportOptions narrow an import.
 type ImportOptions struct {

@@ -45,7 +45,7 @@ func (p *Peer) look(ctx context.Context, st *Stick, rep *Report, report func(Pro
 		}
 		s := known[e.name]
 		if s == nil || s.size != e.size {
-			s = &source{size: e.size, learnt: !st.loose}
+			s = &source{size: e.size, learnt: true}
 			report(Progress{Phase: Scanning, Bytes: int64(i), TotalBytes: int64(len(found.bundles))})
 		}
 		s.label, s.read = e.path, make(map[int]bool)
@@ -88,7 +88,7 @@ func (s *Stick) openBundle(e entry) (*bundle.Reader, io.Closer, error) {
 	}
 	r, err := bundle.Open(f, info.Size(), bundle.Limits{})
 	if err == nil && e.name != "" && r.Name() != e.name {
-		err = fmt.Errorf("its manifest belongs to bundle %s", r.Name())
+		err = fmt.Errorf("%w: its manifest belongs to bundle %s", bundle.ErrInvalid, r.Name())
 	}
 	if err != nil {
 		f.Close()
@@ -101,7 +101,7 @@ func (s *Stick) openBundle(e entry) (*bundle.Reader, io.Closer, error) {
 func (s *source) study() {
 	r, closer, err := s.open()
 	if err != nil {
-		s.broken = underlying(err).Error()
+		s.broken, s.invalid = underlying(err).Error(), errors.Is(err, bundle.ErrInvalid)
 		return
 	}
 	defer closer.Close()

@@ -38,7 +38,7 @@ func (p *Peer) Visit(ctx context.Context, st *Stick, o VisitOptions) (VisitRepor
 		err = p.take(ctx, sc, ImportOptions{Accept: accept}, &rep.Import, progress)
 	}
 	if err == nil {
-		err = p.guard.Asked("stick " + st.id.String())
+		err = p.Guard.Asked("stick " + st.id.String())
 	}
 	p.finish(&rep.Import, started)
 	if err != nil {

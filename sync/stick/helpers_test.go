@@ -1,0 +1,267 @@
+package stick_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ssbsync/ssbsync/spec/keys"
+	"github.com/ssbsync/ssbsync/spec/message"
+	"github.com/ssbsync/ssbsync/spec/refs"
+	"github.com/ssbsync/ssbsync/store"
+	"github.com/ssbsync/ssbsync/sync/ingest"
+	"github.com/ssbsync/ssbsync/sync/stick"
+)
+
+// network is the one the tests take place in.
+var network = [32]byte{0x55, 0xb5}
+
+// pair returns the n-th identity of the tests.
+func pair(n byte) *keys.Pair { return keys.FromSeed([32]byte{n, 0x57}) }
+
+// feed returns the feed of the n-th identity.
+func feed(n byte) refs.Feed { return pair(n).Feed() }
+
+// policy is whom a node of the tests knows.
+type policy struct {
+	own    refs.Feed
+	all    bool
+	wanted []refs.Feed
+	trust  map[refs.Feed]bool
+}
+
+func (p *policy) Wants(f refs.Feed) bool { return p.all || f == p.own || slices.Contains(p.wanted, f) }
+func (p *policy) WantsAll() bool         { return p.all }
+func (p *policy) Wanted() []refs.Feed    { return p.wanted }
+func (p *policy) Trusts(f refs.Feed) bool {
+	return p.trust[f]
+}
+func (p *policy) Hops(f refs.Feed) int {
+	switch {
+	case f == p.own:
+		return 0
+	case slices.Contains(p.wanted, f):
+		return 1
+	}
+	return -1
+}
+
+// node is one peer of the tests.
+type node struct {
+	t      testing.TB
+	path   string
+	pair   *keys.Pair
+	policy *policy
+	store  *store.Store
+	ingest *ingest.Pipeline
+	peer   *stick.Peer
+	stop   func()
+}
+
+// newNode makes the n-th node, which wants every feed and trusts the nodes 1
+// to 9.
+func newNode(t testing.TB, n byte) *node {
+	t.Helper()
+	p := &policy{own: feed(n), all: true, trust: make(map[refs.Feed]bool)}
+	for i := byte(1); i < 10; i++ {
+		p.trust[feed(i)] = true
+	}
+	return openNode(t, filepath.Join(t.TempDir(), "store.db"), n, p)
+}
+
+// openNode opens a node on a store file.
+func openNode(t testing.TB, path string, n byte, p *policy) *node {
+	t.Helper()
+	s, err := store.Open(path, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nd := &node{t: t, path: path, pair: pair(n), policy: p, store: s}
+	guard := stick.NewGuard(s, nd.pair.Feed())
+	nd.ingest = ingest.New(ingest.Config{
+		Store: s, Own: nd.pair.Feed(), Workers: 2,
+		OnOwn: func(m *message.Message) {
+			if err := guard.Prove(m); err != nil {
+				t.Error(err)
+			}
+		},
+	})
+	nd.peer, err = stick.New(stick.Config{Store: s, Ingest: nd.ingest, Keys: nd.pair, Network: network, Policy: p, Guard: guard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- nd.ingest.Run(ctx) }()
+	nd.stop = func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if _, err := s.Check(context.Background(), store.CheckOptions{}); err != nil {
+			t.Errorf("store check: %v", err)
+		}
+		s.Close()
+		nd.stop = func() {}
+	}
+	t.Cleanup(func() { nd.stop() })
+	return nd
+}
+
+// post publishes count messages to the n-th feed, straight into the store of
+// the node.
+func (nd *node) post(n byte, count int) {
+	nd.t.Helper()
+	head, err := nd.store.Head(feed(n))
+	if err != nil {
+		nd.t.Fatal(err)
+	}
+	var batch []*message.Message
+	for range count {
+		content := fmt.Appendf(nil, `{"type":"post","text":"message %d of feed %d"}`, head.Seq+1, n)
+		m, err := message.Create(pair(n), head, content, float64(1500000000000+head.Seq), nil)
+		if err != nil {
+			nd.t.Fatal(err)
+		}
+		if head, err = head.Next(m); err != nil {
+			nd.t.Fatal(err)
+		}
+		batch = append(batch, m)
+	}
+	if _, err := nd.store.Append(batch); err != nil {
+		nd.t.Fatal(err)
+	}
+}
+
+// head returns how far the node holds the n-th feed.
+func (nd *node) head(n byte) int64 {
+	nd.t.Helper()
+	h, err := nd.store.Head(feed(n))
+	if err != nil {
+		nd.t.Fatal(err)
+	}
+	return h.Seq
+}
+
+func (nd *node) wantHead(n byte, seq int64) {
+	nd.t.Helper()
+	if got := nd.head(n); got != seq {
+		nd.t.Errorf("feed %d is held to %d, want %d", n, got, seq)
+	}
+}
+
+// medium is a folder that becomes a stick.
+type medium struct {
+	t   testing.TB
+	dir string
+}
+
+func newMedium(t testing.TB) *medium { return &medium{t, t.TempDir()} }
+
+// open opens the medium; the root stays open for the test.
+func (m *medium) open() *stick.Stick {
+	m.t.Helper()
+	st, err := stick.Create(m.root())
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return st
+}
+
+func (m *medium) root() *os.Root {
+	m.t.Helper()
+	root, err := os.OpenRoot(m.dir)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.t.Cleanup(func() { root.Close() })
+	return root
+}
+
+// state returns every file of the medium with the hash of its content.
+func (m *medium) state() map[string]string {
+	m.t.Helper()
+	files := make(map[string]string)
+	err := filepath.WalkDir(m.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		name, _ := filepath.Rel(m.dir, path)
+		files[name] = fmt.Sprintf("%x", sha256.Sum256(b))
+		return err
+	})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return files
+}
+
+// files returns the names on the medium with a suffix.
+func (m *medium) files(suffix string) []string {
+	var names []string
+	for name := range m.state() {
+		if strings.HasSuffix(name, suffix) {
+			names = append(names, filepath.Join(m.dir, name))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// unchanged runs fn and fails if anything on the medium is different after it.
+func (m *medium) unchanged(fn func()) {
+	m.t.Helper()
+	before := m.state()
+	fn()
+	if after := m.state(); !maps.Equal(before, after) {
+		m.t.Errorf("the medium changed: %d files before, %d after", len(before), len(after))
+	}
+}
+
+// copyTo makes a copy of everything on the medium, as dd or cp would.
+func (m *medium) copyTo(dir string) *medium {
+	m.t.Helper()
+	if err := os.CopyFS(dir, os.DirFS(m.dir)); err != nil {
+		m.t.Fatal(err)
+	}
+	return &medium{m.t, dir}
+}
+
+func (nd *node) visit(m *medium) stick.VisitReport {
+	nd.t.Helper()
+	rep, err := nd.peer.Visit(nd.t.Context(), m.open(), stick.VisitOptions{})
+	if err != nil {
+		nd.t.Fatalf("visit: %v (%+v)", err, rep)
+	}
+	return rep
+}
+
+func (nd *node) export(m *medium, o stick.ExportOptions) stick.Report {
+	nd.t.Helper()
+	rep, err := nd.peer.Export(nd.t.Context(), m.open(), o)
+	if err != nil {
+		nd.t.Fatalf("export: %v", err)
+	}
+	return rep
+}
+
+func (nd *node) importAll(m *medium) stick.Report {
+	nd.t.Helper()
+	st, err := stick.OpenSource(m.root())
+	if err != nil {
+		nd.t.Fatalf("opening the source: %v", err)
+	}
+	rep, err := nd.peer.Import(nd.t.Context(), st, stick.ImportOptions{})
+	if err != nil {
+		nd.t.Fatalf("import: %v", err)
+	}
+	return rep
+}

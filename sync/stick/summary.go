@@ -1,0 +1,11 @@
+package stick
+
+import "github.com/ssbsync/ssbsync/sync/ingest"
+
+// NewReport returns the report of messages that came another way than from a
+// medium.
+func NewReport(s ingest.Summary) Report {
+	var r Report
+	r.count(s)
+	return r
+}
