@@ -74,7 +74,7 @@ func (e *FrameError) Error() string {
 	}
 	switch {
 	case len(e.Runs) > 0:
-		s += fmt.Sprintf(" (%d messages of %d feeds lost, %s)", e.messages(), e.feeds(), e.where())
+		s += fmt.Sprintf(" (%d messages lost: %s)", e.messages(), e.where())
 	case e.Blob != nil:
 		s += fmt.Sprintf(" (blob %s lost)", e.Blob)
 	}
@@ -113,5 +113,5 @@ func (e *FrameError) where() string {
 	if e.feeds() == 1 {
 		return fmt.Sprintf("feed %s from %d to %d", first.Feed, first.First, last.Last)
 	}
-	return fmt.Sprintf("from feed %s at %d to feed %s at %d", first.Feed, first.First, last.Feed, last.Last)
+	return fmt.Sprintf("%d feeds from %s at %d to %s at %d", e.feeds(), first.Feed, first.First, last.Feed, last.Last)
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -70,14 +71,16 @@ func parseRecord(t testing.TB, line []byte) bundle.Record {
 // sample makes messages that only this package would take for messages:
 // feeds of n each, lines of about size bytes, with a gap after every tenth.
 func sample(feeds, n, size int) (records []bundle.Record) {
-	rnd := rand.New(rand.NewPCG(1, uint64(feeds*n*size)))
+	rnd := rand.NewChaCha8([32]byte{byte(feeds), byte(n), byte(size)})
+	var noise [32]byte
 	for f := range feeds {
 		feed := refs.Feed(sha256.Sum256(fmt.Append(nil, "feed", f)))
 		for i := range n {
 			seq := int64(1 + i + i/10)
 			value := fmt.Appendf(nil, `{"author":%q,"sequence":%d,"text":"`, feed, seq)
 			for len(value) < size-2 {
-				value = fmt.Appendf(value, "%x", rnd.Uint32())
+				rnd.Read(noise[:])
+				value = hex.AppendEncode(value, noise[:min(len(noise), (size-len(value))/2)])
 			}
 			value = append(value, `"}`...)
 			records = append(records, bundle.Record{Feed: feed, Seq: seq, ID: sha256.Sum256(value), Value: value})

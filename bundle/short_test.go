@@ -1,0 +1,5 @@
+//go:build !ci
+
+package bundle_test
+
+const randomCuts = 100
