@@ -14,11 +14,11 @@ type HMAC [32]byte
 // errHMAC names the fault without repeating what may be a secret.
 var errHMAC = errors.New("hmac key is not the base64 of 32 bytes")
 
-// ParseHMAC reads the base64 form of an hmac key.
+// ParseHMAC reads the canonical base64 form of an hmac key.
 func ParseHMAC(s string) (*HMAC, error) {
-	raw, err := base64.StdEncoding.DecodeString(s)
-	if err != nil || len(raw) != len(HMAC{}) {
-		return nil, errHMAC
+	raw, err := base64.StdEncoding.Strict().DecodeString(s)
+	if err != nil || len(raw) != len(HMAC{}) || base64.StdEncoding.EncodeToString(raw) != s {
+		return nil, errHMAC // the last: line breaks, which decoding skips
 	}
 	return (*HMAC)(raw), nil
 }

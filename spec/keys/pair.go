@@ -51,5 +51,6 @@ func (p *Pair) Sign(msg []byte) (sig [64]byte) {
 // String names the identity without its secret.
 func (p *Pair) String() string { return p.feed.String() }
 
-// GoString names the identity without its secret.
-func (p *Pair) GoString() string { return "keys.Pair(" + p.feed.String() + ")" }
+// Format writes the same as String for every verb, so that no way of printing
+// a pair, or what holds one, shows the secret.
+func (p Pair) Format(s fmt.State, _ rune) { io.WriteString(s, p.feed.String()) }
