@@ -12,6 +12,7 @@ import (
 	"github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 
 	"github.com/ssbsync/ssbsync/spec/keys"
+	"github.com/ssbsync/ssbsync/spec/refs"
 )
 
 // signedBy returns n signatures of each of the given number of feeds, feed
@@ -34,7 +35,7 @@ func signedBy(feeds, n int) []keys.Signed {
 // TestVerifyBatch mixes good and bad signatures of many feeds, verified by
 // many goroutines with one Verifier, over and over.
 func TestVerifyBatch(t *testing.T) {
-	items := signedBy(40, 5)
+	items := signedBy(20, 4)
 	for i := range items {
 		if i%3 == 0 {
 			items[i].Sig[40]++
@@ -70,49 +71,57 @@ func TestVerifyBatchDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// TestVerifierIsBounded meets far more keys than fit, each often enough to be
-// remembered, and looks at the memory that stays.
+// TestVerifierIsBounded remembers more keys than fit, and looks at the memory
+// that stays.
 func TestVerifierIsBounded(t *testing.T) {
-	const bound = 14 << 20
-	items := signedBy(10000, 1)
-	ok := make([]bool, len(items))
+	const bound = 13 << 20 // as documented
+	valid := keys.FromSeed([32]byte{1}).Feed()
 	before := liveHeap()
 	v := keys.NewVerifier()
-	for i := range items { // met three times each, as a run of messages would be
-		v.VerifyBatch([]keys.Signed{items[i], items[i], items[i]}, ok[:3])
-		if !ok[0] || !ok[1] || !ok[2] {
-			t.Fatalf("feed %d: %v", i, ok[:3])
+	for n := range 2 * keys.MaxRemembered {
+		var feed refs.Feed
+		binary.LittleEndian.PutUint64(feed[:], uint64(n))
+		if err := v.Remember(feed, valid); err != nil {
+			t.Fatal(err)
 		}
 	}
 	grown := int64(liveHeap()) - int64(before)
-	t.Logf("%d keys: %d KiB", len(items), grown>>10)
-	if grown > bound {
-		t.Errorf("the cache takes %d bytes, more than %d", grown, bound)
+	t.Logf("%d keys of %d: %d KiB", v.Remembered(), 2*keys.MaxRemembered, grown>>10)
+	if grown > bound || v.Remembered() > keys.MaxRemembered {
+		t.Errorf("%d bytes for %d keys, more than %d", grown, v.Remembered(), bound)
 	}
-	runtime.KeepAlive(items)
-	runtime.KeepAlive(v)
+	if v.Remembered() < keys.MaxRemembered*3/4 {
+		t.Errorf("only %d keys are remembered", v.Remembered())
+	}
 }
 
-// TestVerifierForgetsForgeries meets signatures that do not verify: their keys
-// are never remembered.
-func TestVerifierForgetsForgeries(t *testing.T) {
-	items := signedBy(2000, 1)
-	for i := range items {
-		items[i].Sig[0] ^= 1
+// TestVerifierChoosesKeys: a key is remembered once two of its signatures were
+// good; bad ones do not count.
+func TestVerifierChoosesKeys(t *testing.T) {
+	items := signedBy(100, 2)
+	forged := slices.Clone(items)
+	for i := range forged {
+		forged[i].Sig[0] ^= 1
 	}
 	ok := make([]bool, len(items))
-	before := liveHeap()
 	v := keys.NewVerifier()
 	for range 3 {
-		v.VerifyBatch(items, ok)
+		if v.VerifyBatch(forged, ok); v.Remembered() > 0 || slices.Contains(ok, true) {
+			t.Fatalf("%d keys of forgeries are remembered", v.Remembered())
+		}
 	}
-	grown := int64(liveHeap()) - int64(before)
-	t.Logf("%d forgeries: %d KiB", 3*len(items), grown>>10)
-	if grown > 1<<20 {
-		t.Errorf("%d bytes are kept of forgeries", grown)
+	for i := 0; i < len(items); i += 2 {
+		v.VerifyBatch(items[i:i+1], ok)
 	}
-	runtime.KeepAlive(items)
-	runtime.KeepAlive(v)
+	if v.Remembered() > 0 {
+		t.Errorf("%d keys are remembered that were met once", v.Remembered())
+	}
+	for i := 1; i < len(items); i += 2 {
+		v.VerifyBatch(items[i:i+1], ok)
+	}
+	if v.Remembered() < 95 { // two keys may share a mark
+		t.Errorf("%d keys of 100 are remembered", v.Remembered())
+	}
 }
 
 func liveHeap() uint64 {
