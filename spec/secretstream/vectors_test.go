@@ -77,6 +77,7 @@ func (c *tape) Read(p []byte) (int, error)  { return c.in.Read(p) }
 func (c *tape) Write(p []byte) (int, error) { return c.out.Write(p) }
 func (c *tape) Close() error                { return nil }
 
+func (c *tape) SetDeadline(time.Time) error      { return nil }
 func (c *tape) SetWriteDeadline(time.Time) error { return nil }
 
 func TestHandshakeVectors(t *testing.T) {
