@@ -19,9 +19,10 @@ type keySet struct {
 
 const plainKeys = maxIndex + 1
 
-// add reports whether key may follow the keys before: array indexes first,
-// ascending, then others, none of them twice.
-func (k *keySet) add(s *scanner, key []byte) bool {
+// add reports whether the key that lies in s.src at place may follow the keys
+// before: array indexes first, ascending, then others, none of them twice.
+func (k *keySet) add(s *scanner, place span) bool {
+	key := s.src[place.from:place.to]
 	if index, ok := arrayIndex(key); ok {
 		ascends := index > k.last
 		k.last = index
@@ -33,7 +34,7 @@ func (k *keySet) add(s *scanner, key []byte) bool {
 		return false
 	}
 	k.filter |= bit
-	s.keys = append(s.keys, key)
+	s.keys = append(s.keys, place)
 	if k.table != nil {
 		k.table[string(key)] = struct{}{}
 	}
@@ -44,7 +45,7 @@ func (k *keySet) has(s *scanner, key []byte) bool {
 	keys := s.keys[k.base:]
 	if len(keys) < manyKeys {
 		for _, other := range keys {
-			if bytes.Equal(key, other) {
+			if bytes.Equal(key, s.src[other.from:other.to]) {
 				return true
 			}
 		}
@@ -53,7 +54,7 @@ func (k *keySet) has(s *scanner, key []byte) bool {
 	if k.table == nil {
 		k.table = make(map[string]struct{}, 2*len(keys))
 		for _, other := range keys {
-			k.table[string(other)] = struct{}{}
+			k.table[string(s.src[other.from:other.to])] = struct{}{}
 		}
 	}
 	_, found := k.table[string(key)]

@@ -24,7 +24,7 @@ type scanner struct {
 	units int // of dst, in UTF-16 units
 
 	members []Member
-	keys    [][]byte // of all open objects, outermost first
+	keys    []span // in src, of all open objects, outermost first
 }
 
 // run reports whether src is what V8 prints for its value and, if so, holds
@@ -152,17 +152,21 @@ func (s *scanner) member(seen *keySet) bool {
 	if !s.str() {
 		return false
 	}
-	key := s.src[start:s.pos]
-	if !seen.add(s, key[1:len(key)-1]) || !s.next(':') || !s.flush() {
+	key := span{start + 1, s.pos - 1}
+	if !seen.add(s, key) || !s.next(':') || !s.flush() {
 		return false
 	}
 	s.dst = append(s.dst, ' ')
-	start = s.pos
+	value := s.pos
 	if !s.value() {
 		return false
 	}
 	if s.depth == 1 {
-		s.members = append(s.members, Member{Key: key, Value: s.src[start:s.pos], End: len(s.dst) + s.pos - s.from})
+		s.members = append(s.members, Member{
+			Key:   s.src[start : key.to+1],
+			Value: s.src[value:s.pos],
+			End:   len(s.dst) + s.pos - s.from,
+		})
 	}
 	return true
 }
