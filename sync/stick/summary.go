@@ -7,5 +7,10 @@ import "github.com/ssbsync/ssbsync/sync/ingest"
 func NewReport(s ingest.Summary) Report {
 	var r Report
 	r.count(s)
+	for _, f := range s.Feeds {
+		if f.New > 0 {
+			r.Feeds++
+		}
+	}
 	return r
 }

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// program is one run of the command line: its streams and global flags.
+type program struct {
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+
+	path  string // --path
+	json  bool   // --json
+	quiet bool   // --quiet
+}
+
+// run runs the command line and returns the exit code. It is the only place
+// that maps errors to codes and prints them.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	p := &program{stdin: stdin, stdout: stdout, stderr: stderr}
+	app := p.app()
+	err := app.RunContext(ctx, permute(app, args))
+	if err != nil && err != error(errPartly) {
+		reportError(stderr, err)
+	}
+	return exitCode(err)
+}
+
+func (p *program) app() *cli.App {
+	app := &cli.App{
+		Name:      "ssbsync",
+		Usage:     "Secure Scuttlebutt, over networks and on USB sticks",
+		UsageText: "ssbsync [--path DIR] [--json] [--quiet] COMMAND [ARGUMENT…]",
+		Version:   version(),
+		Reader:    p.stdin,
+		Writer:    p.stdout,
+		ErrWriter: p.stderr,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "path", Usage: "home `FOLDER` with secret, config and store (default: $ssb_path, ~/.$ssb_appname, ~/.ssb)", Destination: &p.path},
+			&cli.BoolFlag{Name: "json", Usage: "one compact JSON object a line", Destination: &p.json},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress, no notices", Destination: &p.quiet},
+		},
+		EnableBashCompletion:      true,
+		Suggest:                   true,
+		UseShortOptionHandling:    false,
+		DisableSliceFlagSeparator: true,
+		ExitErrHandler:            func(*cli.Context, error) {}, // cli would exit by itself
+		OnUsageError:              onUsageError,
+		Action:                    noCommand,
+		Commands:                  p.commands(),
+	}
+	for _, cmd := range app.Commands {
+		prepare(cmd)
+	}
+	return app
+}
+
+// prepare gives a command the manners that all share.
+func prepare(cmd *cli.Command) {
+	cmd.OnUsageError = onUsageError
+	cmd.HideHelpCommand = true
+	for _, sub := range cmd.Subcommands {
+		prepare(sub)
+	}
+	if len(cmd.Subcommands) > 0 && cmd.Action == nil {
+		cmd.Action = noCommand
+	}
+}
+
+func onUsageError(c *cli.Context, err error, _ bool) error {
+	name := "ssbsync"
+	if c.Command != nil && c.Command.Name != "" && c.Command.Name != "ssbsync" {
+		name += " " + c.Command.Name
+	}
+	return &codedError{code: exitUsage, err: fmt.Errorf("%v", err), hint: name + " --help"}
+}
+
+// noCommand answers a command line that names no command we know.
+func noCommand(c *cli.Context) error {
+	if !c.Args().Present() {
+		return cli.ShowSubcommandHelp(c)
+	}
+	name := c.Args().First()
+	err := &codedError{code: exitUsage, err: fmt.Errorf("unknown command %q", name), hint: "ssbsync --help"}
+	if best := closest(name, c.App.Commands); best != "" {
+		err.hint = best
+	}
+	return err
+}
+
+// closest asks whether the command was meant that name resembles, or returns
+// "".
+func closest(name string, commands []*cli.Command) string {
+	for _, cmd := range commands {
+		if len(name) > 1 && !cmd.Hidden && (strings.HasPrefix(cmd.Name, name) || strings.HasPrefix(name, cmd.Name)) {
+			return fmt.Sprintf("did you mean %q?", cmd.Name)
+		}
+	}
+	return cli.SuggestCommand(commands, name)
+}
+
+// notice prints a line for the user beside the data, unless --quiet.
+func (p *program) notice(format string, args ...any) {
+	if !p.quiet {
+		fmt.Fprintf(p.stderr, "ssbsync: "+format+"\n", args...)
+	}
+}
+
+// warn prints a warning.
+func (p *program) warn(format string, args ...any) {
+	fmt.Fprintf(p.stderr, "warning: "+format+"\n", args...)
+}
+
+// home returns the home folder of this run.
+func (p *program) home() (string, error) { return homeFolder(p.path, os.Getenv) }
+
+// exactly checks the number of a command's arguments.
+func exactly(c *cli.Context, n int, usage string) error {
+	if c.NArg() != n {
+		return usageError("usage: ssbsync %s", usage)
+	}
+	return nil
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/ssbsync/ssbsync/bundle"
+	"github.com/ssbsync/ssbsync/store/durable"
+	"github.com/ssbsync/ssbsync/sync/stick"
+)
+
+// bundleTask is what inspect, verify and cat do with one bundle.
+type bundleTask func(name string, r *bundle.Reader) error
+
+// eachBundle opens every bundle that the arguments name: files, "-" for
+// standard input, sticks and folders. It needs neither node nor home. A bundle
+// that cannot be opened is reported and does not keep the others out: the
+// error is errPartly then, if others could be read.
+func (p *program) eachBundle(sources []string, task bundleTask) error {
+	var failed []error
+	done := 0
+	for _, source := range sources {
+		names, root, err := p.bundlesOf(source)
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		for _, name := range names {
+			err := p.openBundle(root, source, name, task)
+			if errors.Is(err, errStop) {
+				root.Close()
+				return err
+			}
+			if err != nil {
+				failed = append(failed, err)
+				continue
+			}
+			done++
+		}
+		if root != nil {
+			root.Close()
+		}
+	}
+	return settle(p, failed, done)
+}
+
+// errStop is wrapped by a task's errors that end the whole command, such as
+// standard output that takes nothing more.
+var errStop = errors.New("stopped")
+
+// settle prints the failures and chooses the exit code: 3 when some bundles
+// could be read, 1 when none.
+func settle(p *program, failed []error, done int) error {
+	if len(failed) == 0 {
+		return nil
+	}
+	if done == 0 && len(failed) == 1 {
+		return failed[0]
+	}
+	for _, err := range failed {
+		fmt.Fprintf(p.stderr, "ssbsync: %v\n", err)
+	}
+	if done > 0 {
+		return errPartly
+	}
+	return fmt.Errorf("none of %d bundles could be read", len(failed))
+}
+
+// bundlesOf lists the bundles of one argument, as names in root; root is nil
+// for standard input.
+func (p *program) bundlesOf(source string) ([]string, *os.Root, error) {
+	if source == "-" {
+		return []string{"-"}, nil, nil
+	}
+	info, err := os.Stat(source)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !info.IsDir() {
+		root, err := os.OpenRoot(filepath.Dir(source))
+		return []string{filepath.Base(source)}, root, err
+	}
+	root, err := os.OpenRoot(source)
+	if err != nil {
+		return nil, nil, err
+	}
+	names, err := findBundles(root)
+	if err == nil && len(names) == 0 {
+		err = fmt.Errorf("%s holds no bundles", source)
+	}
+	if err != nil {
+		root.Close()
+		return nil, nil, err
+	}
+	return names, root, nil
+}
+
+// findBundles lists the bundles of a folder: those of a stick's layout, and
+// loose ones at its top.
+func findBundles(root *os.Root) ([]string, error) {
+	var names []string
+	for _, pattern := range []string{"*" + bundleSuffix, "ssbsync/bundles/*/*" + bundleSuffix} {
+		found, err := fs.Glob(root.FS(), pattern)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, found...)
+		if len(names) > stick.MaxFiles {
+			return nil, stick.ErrTooManyFiles
+		}
+	}
+	return names, nil
+}
+
+// openBundle opens one bundle and hands it to the task.
+func (p *program) openBundle(root *os.Root, source, name string, task bundleTask) error {
+	label := source
+	if info, err := os.Stat(source); err == nil && info.IsDir() {
+		label = filepath.Join(source, filepath.FromSlash(name))
+	}
+	file, err := p.bundleFile(root, name)
+	if err != nil {
+		return fmt.Errorf("%s: %w", label, err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return fmt.Errorf("%s: %w", label, err)
+	}
+	r, err := bundle.Open(file, info.Size(), bundle.Limits{})
+	if err != nil {
+		return fmt.Errorf("%s: %w", label, err)
+	}
+	if err := task(label, r); err != nil {
+		return fmt.Errorf("%s: %w", label, err)
+	}
+	return nil
+}
+
+// bundleFile opens a bundle; standard input is kept in a file that has no
+// name any more.
+func (p *program) bundleFile(root *os.Root, name string) (*os.File, error) {
+	if root != nil {
+		file, _, err := durable.OpenRegular(root, name, stick.MaxBundleSize)
+		return file, err
+	}
+	file, err := os.CreateTemp("", "ssbsync-*.tmp")
+	if err != nil {
+		return nil, err
+	}
+	os.Remove(file.Name()) // where that is impossible the system cleans up
+	if _, err := bundle.Spool(file, p.stdin, bundle.Limits{}); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("reading standard input: %w", err)
+	}
+	_, err = file.Seek(0, io.SeekStart)
+	return file, err
+}
+
+// isBundleName reports whether a path names a single bundle.
+func isBundleName(path string) bool { return strings.HasSuffix(path, bundleSuffix) }

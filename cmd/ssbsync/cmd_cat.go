@@ -1,0 +1,50 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/ssbsync/ssbsync/bundle"
+)
+
+func (p *program) catCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "cat",
+		Category:  groupCarry,
+		Usage:     "print the messages of a bundle",
+		ArgsUsage: "FILE|FOLDER|-…",
+		Description: `Prints the messages of a bundle, one value a line, without verifying their signatures. It needs no home folder.
+
+Example:
+   ssbsync cat friends.ssb.zst | jq .content.text`,
+		Action: func(c *cli.Context) error {
+			if c.NArg() == 0 {
+				return usageError("usage: ssbsync cat FILE|FOLDER|-…")
+			}
+			out := bufio.NewWriterSize(p.stdout, 64<<10)
+			partly := false
+			err := p.eachBundle(c.Args().Slice(), func(name string, r *bundle.Reader) error {
+				report, err := r.Verify(c.Context, func(_ int, lines []byte) error {
+					if _, err := out.Write(lines); err != nil {
+						return fmt.Errorf("%w: %w", errStop, err)
+					}
+					return nil
+				})
+				for _, damage := range report.Damage {
+					partly = true
+					p.warn("%s: %v", name, damage)
+				}
+				return err
+			})
+			if flushErr := out.Flush(); err == nil {
+				err = flushErr
+			}
+			if err == nil && partly {
+				return errPartly
+			}
+			return err
+		},
+	}
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"github.com/ssbsync/ssbsync/store/durable"
+	"github.com/ssbsync/ssbsync/sync/node"
+	"github.com/ssbsync/ssbsync/sync/stick"
+)
+
+// bundleSuffix is how the names of bundles end.
+const bundleSuffix = ".ssb.zst"
+
+func (p *program) exportCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "export",
+		Category:  groupCarry,
+		Usage:     "write messages to a stick, a folder or a file",
+		ArgsUsage: "DESTINATION",
+		Description: `Writes what the destination lacks. A stick or folder keeps what it has; a second export adds only what is new.
+A name that ends in .ssb.zst makes a single file, and "-" writes to standard output. The messages in a bundle can be
+read without this program: zstd -dc NAME.ssb.zst | jq
+
+Examples:
+   ssbsync export /media/me/STICK
+   ssbsync export --hops 1 friends.ssb.zst`,
+		Flags: append(selectionFlags(),
+			&cli.StringFlag{Name: "to", Usage: "only what the node with this `ID` lacked when its last have was seen (a feed id or a store id)"},
+			&cli.StringFlag{Name: "max-size", Usage: "write at most `SIZE`, such as 500M"},
+			&cli.BoolFlag{Name: "all", Usage: "write also what every node known there has already"},
+			&cli.BoolFlag{Name: "no-have", Usage: "do not leave a note of what this node has and wants"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "say what would be written, and write nothing"},
+		),
+		Action: func(c *cli.Context) error {
+			if err := exactly(c, 1, "export DESTINATION"); err != nil {
+				return err
+			}
+			options, err := exportSelection(c)
+			if err != nil {
+				return err
+			}
+			return p.export(c.Context, c.Args().First(), options)
+		},
+	}
+}
+
+func exportSelection(c *cli.Context) (node.Carriage, error) {
+	o, err := selection(c)
+	if err != nil {
+		return o, err
+	}
+	o.To, o.All, o.NoHave, o.DryRun = c.String("to"), c.Bool("all"), c.Bool("no-have"), c.Bool("dry-run")
+	if c.IsSet("max-size") {
+		o.MaxSize, err = parseSize(c.String("max-size"))
+	}
+	return o, err
+}
+
+// export writes to the destination and prints the report.
+func (p *program) export(ctx context.Context, destination string, o node.Carriage) error {
+	var report *stick.Report
+	err := p.with(func(c *client) (err error) {
+		switch {
+		case destination == "-":
+			report, err = p.exportTo(ctx, c, p.stdout, o)
+		case isBundleName(destination):
+			report, err = p.exportFile(ctx, c, destination, o)
+		default:
+			report, err = p.exportFolder(ctx, c, destination, o)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if destination == "-" {
+		p.notice("%s", summary("exported", report))
+		p.explain(report)
+	} else if err := p.printReport("exported", report); err != nil {
+		return err
+	}
+	if report.Partly() {
+		return errPartly
+	}
+	return nil
+}
+
+func (p *program) exportFolder(ctx context.Context, c *client, path string, o node.Carriage) (*stick.Report, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, withHint(fmt.Errorf("%s: no such folder", path), "is the stick mounted? to use a new folder: mkdir -p %s", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return nil, usageError("%s is not a folder, and its name does not end in %s", path, bundleSuffix)
+	}
+	if o.Path, err = filepath.Abs(path); err != nil {
+		return nil, err
+	}
+	stream, err := c.Source(ctx, "ssbsync.export", o)
+	if err != nil {
+		return nil, err
+	}
+	item, err := p.follow(ctx, stream, nil)
+	if err != nil {
+		return nil, err
+	}
+	return item.Report, nil
+}
+
+// exportFile writes a single bundle that appears under its name only when it
+// is whole.
+func (p *program) exportFile(ctx context.Context, c *client, path string, o node.Carriage) (report *stick.Report, err error) {
+	if o.DryRun {
+		return p.exportTo(ctx, c, io.Discard, o)
+	}
+	root, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	if _, err := root.Lstat(filepath.Base(path)); err == nil {
+		return nil, withHint(fmt.Errorf("%s is there already", path), "give another name, or remove it first")
+	}
+	_, err = durable.WriteFile(root, filepath.Base(path), durable.Options{}, func(w io.Writer) error {
+		report, err = p.exportTo(ctx, c, w, o)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("writing %s: %w", path, err)
+	}
+	return report, nil
+}
+
+// exportTo streams a single bundle.
+func (p *program) exportTo(ctx context.Context, c *client, w io.Writer, o node.Carriage) (*stick.Report, error) {
+	if file, ok := w.(*os.File); ok && !o.DryRun && term.IsTerminal(int(file.Fd())) {
+		return nil, usageError("a bundle is not for a terminal: redirect standard output")
+	}
+	stream, err := c.Source(ctx, "ssbsync.exportStream", o)
+	if err != nil {
+		return nil, err
+	}
+	item, err := p.follow(ctx, stream, w)
+	if err != nil {
+		return nil, err
+	}
+	return item.Report, nil
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"github.com/urfave/cli/v2"
+)
+
+// streamFlags are the options of log, feed and hist.
+func streamFlags(by string) []cli.Flag {
+	return []cli.Flag{
+		&cli.Int64Flag{Name: "limit", Value: -1, Usage: "print at most `N` messages"},
+		&cli.BoolFlag{Name: "reverse", Usage: "newest first"},
+		&cli.BoolFlag{Name: "live", Usage: "go on with messages as they arrive, until Ctrl-C"},
+		&cli.Float64Flag{Name: "gt", Usage: "only messages with " + by + " above `N`"},
+		&cli.Float64Flag{Name: "gte", Usage: "only messages with " + by + " of `N` or above"},
+		&cli.Float64Flag{Name: "lt", Usage: "only messages with " + by + " below `N`"},
+		&cli.Float64Flag{Name: "lte", Usage: "only messages with " + by + " of `N` or below"},
+	}
+}
+
+// streamOptions turns the flags into the options of a read stream.
+func streamOptions(c *cli.Context) map[string]any {
+	options := map[string]any{"limit": c.Int64("limit"), "reverse": c.Bool("reverse"), "live": c.Bool("live"), "sync": false}
+	for _, name := range []string{"gt", "gte", "lt", "lte"} {
+		if c.IsSet(name) {
+			options[name] = c.Float64(name)
+		}
+	}
+	return options
+}
+
+func (p *program) logCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "log",
+		Category: groupFeeds,
+		Usage:    "print all messages, in the order they arrived here",
+		Description: `Prints every message of the store as {key, value, timestamp}, where timestamp says when it arrived.
+
+Examples:
+   ssbsync log --reverse --limit 10
+   ssbsync --json log | jq .value.content.text`,
+		Flags: streamFlags("a receive time (milliseconds since 1970)"),
+		Action: func(c *cli.Context) error {
+			if err := exactly(c, 0, "log [--limit N] [--reverse] [--live]"); err != nil {
+				return err
+			}
+			return p.printSource(c.Context, "createLogStream", streamOptions(c))
+		},
+	}
+}
+
+func (p *program) feedCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "feed",
+		Category: groupFeeds,
+		Usage:    "print all messages, in the order of the times their authors claim",
+		Description: `Prints every message of the store as {key, value, timestamp, rts}, ordered by the time its author claims, or by
+its arrival where that is earlier.
+
+Example:
+   ssbsync feed --reverse --limit 10`,
+		Flags: streamFlags("a claimed time (milliseconds since 1970)"),
+		Action: func(c *cli.Context) error {
+			if err := exactly(c, 0, "feed [--limit N] [--reverse] [--live]"); err != nil {
+				return err
+			}
+			return p.printSource(c.Context, "createFeedStream", streamOptions(c))
+		},
+	}
+}
+
+func (p *program) histCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "hist",
+		Category:  groupFeeds,
+		Usage:     "print the messages of one feed",
+		ArgsUsage: "FEED",
+		Description: `Prints the messages of one feed by their sequence. Without a feed it is your own.
+
+Examples:
+   ssbsync hist
+   ssbsync hist @XQNqhYzon4REkXYuuJ4r+9UKSgoNpljksmKLJbEXrgk=.ed25519 --gt 100`,
+		Flags: append(streamFlags("a sequence"), &cli.StringFlag{Name: "id", Usage: "the `FEED`, as ssb-server takes it"}),
+		Action: func(c *cli.Context) error {
+			id := c.String("id")
+			if c.NArg() > 0 {
+				id = c.Args().First()
+			}
+			if c.NArg() > 1 || c.NArg() == 1 && c.IsSet("id") {
+				return usageError("usage: ssbsync hist [FEED]")
+			}
+			options := streamOptions(c)
+			if id != "" {
+				options["id"] = id
+			}
+			return p.printSource(c.Context, "createUserStream", options)
+		},
+	}
+}
+
+func (p *program) getCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "get",
+		Category:  groupFeeds,
+		Usage:     "print one message",
+		ArgsUsage: "ID",
+		Description: `Prints the value of the message with this id.
+
+Example:
+   ssbsync get %iWDfZsYgQfcqMzu7dDBLTMPmdHCaEwGgR0dDyKyLnd0=.sha256`,
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "meta", Usage: "print {key, value, timestamp}"}},
+		Action: func(c *cli.Context) error {
+			if err := exactly(c, 1, "get ID"); err != nil {
+				return err
+			}
+			if c.Bool("meta") {
+				return p.printAsync(c.Context, "get", map[string]any{"id": c.Args().First(), "meta": true})
+			}
+			return p.printAsync(c.Context, "get", c.Args().First())
+		},
+	}
+}

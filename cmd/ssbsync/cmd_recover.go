@@ -1,0 +1,59 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/ssbsync/ssbsync/sync/node"
+	"github.com/ssbsync/ssbsync/sync/stick"
+)
+
+func (p *program) recoverCommand() *cli.Command {
+	return &cli.Command{
+		Name:     "recover",
+		Category: groupNode,
+		Usage:    "say whether your feed is whole, and allow publishing again",
+		Description: `When messages signed by your identity turn up that this store lacks (it was restored from a copy, or the identity is
+used twice), publishing is locked, because it would fork your feed. Import from every stick and meet every peer that
+may have more of it; then --done ends the lock. No program can know whether the very last message was found.
+
+Example:
+   ssbsync recover --done`,
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "done", Usage: "all that can be fetched was fetched: allow publishing"}},
+		Action: func(c *cli.Context) error {
+			if err := exactly(c, 0, "recover [--done]"); err != nil {
+				return err
+			}
+			answer, err := p.async(c.Context, "ssbsync.recover", node.RecoverOptions{Done: c.Bool("done")})
+			if err != nil {
+				return err
+			}
+			if p.json {
+				return p.printJSON(answer)
+			}
+			var guard stick.GuardStatus
+			if err := json.Unmarshal(answer, &guard); err != nil {
+				return fmt.Errorf("reading the answer: %v", err)
+			}
+			p.printRecovery(&guard)
+			return nil
+		},
+	}
+}
+
+func (p *program) printRecovery(g *stick.GuardStatus) {
+	switch {
+	case g.Forked:
+		fmt.Fprintln(p.stdout, "your feed is forked: nothing more can be published with this identity")
+	case !g.Locked:
+		fmt.Fprintln(p.stdout, "publishing is allowed")
+	default:
+		fmt.Fprintf(p.stdout, "publishing is locked: your feed was seen up to %d elsewhere\n", g.Seen)
+		for _, asked := range g.Asked {
+			fmt.Fprintf(p.stdout, "  asked so far: %s\n", asked)
+		}
+		fmt.Fprintln(p.stderr, "hint: when no stick and no peer can have more: ssbsync recover --done")
+	}
+}

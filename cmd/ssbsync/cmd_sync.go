@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/ssbsync/ssbsync/sync/node"
+	"github.com/ssbsync/ssbsync/sync/stick"
+)
+
+func (p *program) syncCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "sync",
+		Category:  groupCarry,
+		Usage:     "import from a stick, then export to it",
+		ArgsUsage: "STICK",
+		Description: `Visits a stick: takes the feeds you replicate (your own, those within friends.hops and those you carry), writes
+what others who use the stick lack, and leaves a note of what this node has and wants.
+
+Example:
+   ssbsync sync /media/me/STICK`,
+		Flags: append(selectionFlags(),
+			&cli.StringFlag{Name: "max-size", Usage: "write at most `SIZE`, such as 500M"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "say what would be written, and write nothing"},
+		),
+		Action: func(c *cli.Context) error {
+			if err := exactly(c, 1, "sync STICK"); err != nil {
+				return err
+			}
+			options, err := exportSelection(c)
+			if err != nil {
+				return err
+			}
+			return p.visit(c.Context, c.Args().First(), options)
+		},
+	}
+}
+
+// visit syncs with a stick and prints the report.
+func (p *program) visit(ctx context.Context, path string, o node.Carriage) error {
+	var err error
+	if o.Path, err = filepath.Abs(path); err != nil {
+		return err
+	}
+	var report *stick.VisitReport
+	err = p.with(func(c *client) error {
+		stream, err := c.Source(ctx, "ssbsync.sync", o)
+		if err != nil {
+			return err
+		}
+		item, err := p.follow(ctx, stream, nil)
+		if err == nil {
+			report = item.Visit
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := p.printVisit(report); err != nil {
+		return err
+	}
+	if report.Partly() {
+		return errPartly
+	}
+	return nil
+}
+
+func (p *program) printVisit(report *stick.VisitReport) error {
+	if p.json {
+		return p.printLine(report)
+	}
+	fmt.Fprintln(p.stdout, summary("imported", &report.Import))
+	p.explain(&report.Import)
+	fmt.Fprintln(p.stdout, summary("exported", &report.Export))
+	p.explain(&report.Export)
+	switch {
+	case report.ReadOnly:
+		p.warn("the stick takes no writes: nobody will learn there what was imported here")
+	case !report.Export.Unverified:
+		fmt.Fprintln(p.stdout, "safe to remove")
+	}
+	return nil
+}

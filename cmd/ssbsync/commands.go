@@ -1,0 +1,36 @@
+package main
+
+import "github.com/urfave/cli/v2"
+
+// The headings that `ssbsync --help` groups the commands under.
+const (
+	groupFeeds = "Your feed and others'"
+	groupCarry = "Carrying feeds"
+	groupNode  = "This node"
+)
+
+// commands lists every command, in the order that help shows them.
+func (p *program) commands() []*cli.Command {
+	return []*cli.Command{
+		p.exportCommand(),
+		p.importCommand(),
+		p.syncCommand(),
+		p.inspectCommand(),
+		p.verifyCommand(),
+		p.catCommand(),
+		p.whoamiCommand(),
+		p.publishCommand(),
+		p.logCommand(),
+		p.feedCommand(),
+		p.histCommand(),
+		p.getCommand(),
+		p.followCommand(),
+		p.blockCommand(),
+		p.friendsCommand(),
+		p.statusCommand(),
+		p.checkCommand(),
+		p.recoverCommand(),
+		p.forgetCommand(),
+		p.completionCommand(),
+	}
+}

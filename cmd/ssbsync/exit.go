@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// The exit codes, which the README documents.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitPartly      = 3 // what was good is stored, what was not is named
+	exitInUse       = 4 // another process holds the store
+	exitInterrupted = 130
+)
+
+// codedError is an error with an exit code of its own.
+type codedError struct {
+	code int
+	err  error
+	hint string // the next thing to try, or empty
+}
+
+func (e *codedError) Error() string { return e.err.Error() }
+func (e *codedError) Unwrap() error { return e.err }
+
+// usageError says that the command line is wrong.
+func usageError(format string, args ...any) error {
+	return &codedError{code: exitUsage, err: fmt.Errorf(format, args...)}
+}
+
+// withHint adds to err what the user can do about it.
+func withHint(err error, format string, args ...any) error {
+	coded := &codedError{code: exitCode(err), err: err}
+	coded.hint = fmt.Sprintf(format, args...)
+	return coded
+}
+
+// errPartly ends a command whose report already said what was lost.
+var errPartly = &codedError{code: exitPartly, err: errors.New("done only partly")}
+
+// exitCode maps an error to the code the program ends with.
+func exitCode(err error) int {
+	var coded *codedError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &coded):
+		return coded.code
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	}
+	return exitFailed
+}
+
+// reportError prints err and its hint for the user.
+func reportError(stderr io.Writer, err error) {
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(stderr, "ssbsync: interrupted")
+		return
+	}
+	fmt.Fprintf(stderr, "ssbsync: %v\n", err)
+	var coded *codedError
+	if errors.As(err, &coded) && coded.hint != "" {
+		fmt.Fprintf(stderr, "hint: %s\n", coded.hint)
+	}
+}

@@ -1,0 +1,17 @@
+// Command ssbsync carries Secure Scuttlebutt feeds over networks and, where
+// there is none, on USB sticks. See the README at the top of the repository.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}

@@ -1,0 +1,159 @@
+package node
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/ssbsync/ssbsync/spec/keys"
+	"github.com/ssbsync/ssbsync/spec/refs"
+)
+
+// mainNetworkCap is the access key of the main network (caps.shs).
+const mainNetworkCap = "1KHLiKZvAvjbY1ziZEHMXawbCEIM6qwjCDm3VYRan/s="
+
+// maxConfig bounds the size of the config file, in bytes.
+const maxConfig = 1 << 20
+
+// defaultHops is how far along follows we replicate unless friends.hops says
+// otherwise: friends and their friends.
+const defaultHops = 2
+
+// Config is what the file "config" in the home folder says, in the shape of
+// npm ssb-config, with our own settings under "ssbsync". Fields that we do
+// not know are left to other programs.
+type Config struct {
+	Caps struct {
+		SHS  string `json:"shs"`  // access key of the network, base64 of 32 bytes
+		Sign string `json:"sign"` // hmac key of a closed network, base64 of 32 bytes, or empty
+	} `json:"caps"`
+	Friends struct {
+		Hops *int `json:"hops"` // nil = 2
+	} `json:"friends"`
+	Ssbsync struct {
+		Replicate Replicate `json:"replicate"`
+	} `json:"ssbsync"`
+}
+
+// Replicate is the setting ssbsync.replicate: "all", or a list of feeds that
+// are wanted besides those within hops.
+type Replicate struct {
+	All   bool
+	Feeds []refs.Feed
+}
+
+// UnmarshalJSON reads "all" or a list of feed ids.
+func (r *Replicate) UnmarshalJSON(raw []byte) error {
+	var word string
+	if json.Unmarshal(raw, &word) == nil {
+		if word != "all" {
+			return fmt.Errorf("ssbsync.replicate: %q is neither \"all\" nor a list of feeds", word)
+		}
+		r.All = true
+		return nil
+	}
+	if err := json.Unmarshal(raw, &r.Feeds); err != nil {
+		return fmt.Errorf("ssbsync.replicate: %v", err)
+	}
+	return nil
+}
+
+// Hops returns friends.hops or its default.
+func (c *Config) Hops() int {
+	if c.Friends.Hops == nil {
+		return defaultHops
+	}
+	return *c.Friends.Hops
+}
+
+// SHS returns the access key of the network.
+func (c *Config) SHS() ([32]byte, error) {
+	text := c.Caps.SHS
+	if text == "" {
+		text = mainNetworkCap
+	}
+	raw, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || len(raw) != 32 {
+		return [32]byte{}, errors.New("caps.shs is not the base64 of 32 bytes")
+	}
+	return [32]byte(raw), nil
+}
+
+// HMAC returns the key that messages are signed with, nil on the main network.
+func (c *Config) HMAC() (*keys.HMAC, error) {
+	if c.Caps.Sign == "" {
+		return nil, nil
+	}
+	key, err := keys.ParseHMAC(c.Caps.Sign)
+	if err != nil {
+		return nil, errors.New("caps.sign is not the base64 of 32 bytes")
+	}
+	return key, nil
+}
+
+// readConfig reads the file "config" of a home folder; none is the default.
+func readConfig(home *os.Root) (*Config, error) {
+	cfg := new(Config)
+	raw, err := readLimited(home, "config", maxConfig)
+	if errors.Is(err, fs.ErrNotExist) {
+		return cfg, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading config: %v", err)
+	}
+	if err := json.Unmarshal(stripComments(raw), cfg); err != nil {
+		return nil, fmt.Errorf("reading config: %v", err)
+	}
+	if hops := cfg.Hops(); hops < 0 || hops > 100 {
+		return nil, fmt.Errorf("reading config: friends.hops %d is not in 0…100", hops)
+	}
+	return cfg, nil
+}
+
+// stripComments removes // and /* */ comments, which the rc package that
+// reads this file in JavaScript allows, and a leading byte order mark.
+func stripComments(raw []byte) []byte {
+	raw = bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf"))
+	out := make([]byte, 0, len(raw))
+	for i := 0; i < len(raw); {
+		switch {
+		case raw[i] == '"':
+			end := stringEnd(raw, i)
+			out = append(out, raw[i:end]...)
+			i = end
+		case bytes.HasPrefix(raw[i:], []byte("//")):
+			i += lengthUntil(raw[i:], "\n", 0)
+		case bytes.HasPrefix(raw[i:], []byte("/*")):
+			i += lengthUntil(raw[i:], "*/", 2)
+		default:
+			out = append(out, raw[i])
+			i++
+		}
+	}
+	return out
+}
+
+// stringEnd returns the index behind the JSON string that starts at i.
+func stringEnd(raw []byte, i int) int {
+	for j := i + 1; j < len(raw); j++ {
+		switch raw[j] {
+		case '\\':
+			j++
+		case '"':
+			return j + 1
+		}
+	}
+	return len(raw)
+}
+
+// lengthUntil returns how far it is to the end mark plus extra, or all of raw.
+func lengthUntil(raw []byte, mark string, extra int) int {
+	if n := bytes.Index(raw, []byte(mark)); n >= 0 {
+		return n + extra
+	}
+	return len(raw)
+}

@@ -1,0 +1,178 @@
+package node
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/ssbsync/ssbsync/spec/refs"
+	"github.com/ssbsync/ssbsync/store"
+)
+
+// carriedTable holds the feeds that an explicit import was first to bring:
+// sticks keep them up to date. Its keys are feeds, its values are empty.
+const carriedTable = "node.carried"
+
+// policy says whose messages this node wants: the own feed, those that the
+// config lists, those within friends.hops, and on sticks those that an import
+// brought; never those that the identity blocks. It implements stick.Policy.
+type policy struct {
+	node   *Node
+	all    bool
+	listed map[refs.Feed]bool
+
+	mu      sync.RWMutex // guards what follows
+	hops    map[refs.Feed]int
+	blocked map[refs.Feed]bool
+	carried map[refs.Feed]bool
+}
+
+func newPolicy(n *Node) *policy {
+	p := &policy{node: n, all: n.config.Ssbsync.Replicate.All, listed: make(map[refs.Feed]bool)}
+	for _, feed := range n.config.Ssbsync.Replicate.Feeds {
+		p.listed[feed] = true
+	}
+	return p
+}
+
+// refresh brings the policy up to date with the store.
+func (p *policy) refresh(ctx context.Context) error {
+	if err := p.node.graph.Update(ctx); err != nil {
+		return err
+	}
+	own := p.node.keys.Feed()
+	hops := p.node.graph.Hops(own, p.node.config.Hops())
+	blocked := make(map[refs.Feed]bool)
+	for _, feed := range p.node.graph.Blocks(own) {
+		blocked[feed] = true
+	}
+	carried, err := p.readCarried()
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hops, p.blocked, p.carried = hops, blocked, carried
+	return nil
+}
+
+func (p *policy) readCarried() (map[refs.Feed]bool, error) {
+	carried := make(map[refs.Feed]bool)
+	var from []byte
+	for {
+		rows, err := p.node.store.Table(carriedTable).Scan(nil, from, 0)
+		if err != nil || len(rows) == 0 {
+			return carried, err
+		}
+		for _, row := range rows {
+			if len(row.Key) == len(refs.Feed{}) {
+				carried[refs.Feed(row.Key)] = true
+			}
+		}
+		from = append(rows[len(rows)-1].Key, 0)
+	}
+}
+
+// carry notes feeds that an import was first to bring and that nothing else
+// makes wanted.
+func (p *policy) carry(feeds []refs.Feed) error {
+	if len(feeds) == 0 {
+		return nil
+	}
+	return p.node.store.Table(carriedTable).Update(func(tx *store.TableTx) error {
+		for _, feed := range feeds {
+			if feed == p.node.keys.Feed() {
+				continue
+			}
+			if err := tx.Put(feed[:], nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// forget ends that a feed is carried and reports whether it was.
+func (p *policy) forget(feed refs.Feed) (bool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	table := p.node.store.Table(carriedTable)
+	if _, err := table.Get(feed[:]); err != nil {
+		return false, ignoreNotFound(err)
+	}
+	delete(p.carried, feed)
+	return true, table.Delete(feed[:])
+}
+
+// Wants reports whether a visit takes the feed.
+func (p *policy) Wants(feed refs.Feed) bool {
+	if feed == p.node.keys.Feed() {
+		return true
+	}
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if p.blocked[feed] {
+		return false
+	}
+	_, near := p.hops[feed]
+	return near || p.all || p.listed[feed] || p.carried[feed]
+}
+
+// WantsAll reports whether every feed is wanted.
+func (p *policy) WantsAll() bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.all && len(p.blocked) == 0
+}
+
+// Wanted lists the feeds that are wanted by name, ascending.
+func (p *policy) Wanted() []refs.Feed {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	wanted := map[refs.Feed]bool{p.node.keys.Feed(): true}
+	for feed := range p.hops {
+		wanted[feed] = true
+	}
+	maps.Copy(wanted, p.listed)
+	maps.Copy(wanted, p.carried)
+	for feed := range p.blocked {
+		delete(wanted, feed)
+	}
+	return slices.SortedFunc(maps.Keys(wanted), refs.Feed.Compare)
+}
+
+// Hops is the distance of a feed in the follow graph, negative out of reach.
+func (p *policy) Hops(feed refs.Feed) int {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if hops, ok := p.hops[feed]; ok {
+		return hops
+	}
+	return -1
+}
+
+// Trusts reports whether what the node of that identity says counts unproved.
+func (p *policy) Trusts(node refs.Feed) bool {
+	if node == p.node.keys.Feed() {
+		return true
+	}
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	_, near := p.hops[node]
+	return !p.blocked[node] && (near || p.listed[node])
+}
+
+// reach is how many feeds lie within hops, the own one not counted.
+func (p *policy) reach() int {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return max(0, len(p.hops)-1)
+}
+
+// carriedCount is how many feeds are carried.
+func (p *policy) carriedCount() int {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return len(p.carried)
+}

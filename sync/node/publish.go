@@ -1,0 +1,152 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/ssbsync/ssbsync/spec/message"
+	"github.com/ssbsync/ssbsync/spec/muxrpc"
+	"github.com/ssbsync/ssbsync/spec/refs"
+	"github.com/ssbsync/ssbsync/store"
+	"github.com/ssbsync/ssbsync/sync/stick"
+)
+
+// publish appends a message to the own feed: publish(content). It answers the
+// message once it is durable.
+func (n *Node) publish(ctx context.Context, c *muxrpc.Call) (any, error) {
+	var content json.RawMessage
+	if err := c.DecodeArgs(&content); err != nil {
+		return nil, err
+	}
+	if len(content) == 0 {
+		return nil, usage("publish: no content")
+	}
+	if err := n.mayPublish(); err != nil {
+		return nil, err
+	}
+	rec, err := n.ingest.Publish(ctx, n.keys.Feed(), func(head message.Head) (*message.Message, error) {
+		return n.create(head, content)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return json.RawMessage(appendKVT(nil, rec)), nil
+}
+
+// mayPublish refuses while publishing would fork the own feed.
+func (n *Node) mayPublish() error {
+	err := n.guard.Check()
+	if errors.Is(err, stick.ErrLocked) {
+		return fmt.Errorf("%v (see: ssbsync status)", err)
+	}
+	if err != nil {
+		return err
+	}
+	return n.checkOtherApps()
+}
+
+// create makes the next message of the own feed. It runs in the writer, so
+// the guard is asked again: what arrived meanwhile may have locked the feed.
+func (n *Node) create(head message.Head, content []byte) (*message.Message, error) {
+	if err := n.guard.Check(); err != nil {
+		return nil, err
+	}
+	now, err := n.nextTimestamp(head)
+	if err != nil {
+		return nil, err
+	}
+	return message.Create(n.keys, head, content, now, n.hmac)
+}
+
+// nextTimestamp returns the time to claim, in milliseconds since 1970: later
+// than the message before, even when the clock went back.
+func (n *Node) nextTimestamp(head message.Head) (float64, error) {
+	now := float64(n.options.Now().UnixMilli())
+	if head.Seq == 0 {
+		return now, nil
+	}
+	rec, err := n.store.Get(head.Feed, head.Seq)
+	if err != nil {
+		return 0, err
+	}
+	last := claimedTime(rec)
+	if now <= last {
+		n.options.Log.Warn("the clock is behind the newest message of the own feed", "behindSeconds", (last-now)/1000)
+		return last + 1, nil
+	}
+	return now, nil
+}
+
+// checkOtherApps refuses to publish while the database of another program with
+// our identity lies in the home folder: two writers fork a feed.
+func (n *Node) checkOtherApps() error {
+	for _, name := range []string{"flume", "db2"} {
+		info, err := n.home.Stat(name)
+		if err == nil && info.IsDir() {
+			return fmt.Errorf("%s holds %s/, the database of another program with the same identity: two writers would fork the feed", n.options.Home, name)
+		}
+	}
+	return nil
+}
+
+// ownHead returns the head of the own feed.
+func (n *Node) ownHead() (message.Head, error) { return n.store.Head(n.keys.Feed()) }
+
+// forget ends that a feed is carried: forget(feed).
+func (n *Node) forget(_ context.Context, c *muxrpc.Call) (any, error) {
+	feed, err := feedArgument(c)
+	if err != nil {
+		return nil, usage("forget: %v", err)
+	}
+	was, err := n.policy.forget(feed)
+	if err == nil && !was {
+		err = fmt.Errorf("feed %s is not carried", feed)
+	}
+	return true, err
+}
+
+// claimedTime returns the time that a message's author claims, in milliseconds
+// since 1970, or that of its arrival when it claims none.
+func claimedTime(rec store.Record) float64 {
+	view, err := message.Fields(rec.Value)
+	if err != nil || view.Timestamp != view.Timestamp {
+		return rec.Received
+	}
+	return view.Timestamp
+}
+
+// get answers the value of a message: get(id), or get({id, meta: true}) for
+// the whole.
+func (n *Node) get(_ context.Context, c *muxrpc.Call) (any, error) {
+	var raw json.RawMessage
+	if err := c.DecodeArgs(&raw); err != nil {
+		return nil, err
+	}
+	var text string
+	var want struct {
+		ID   string `json:"id"`
+		Meta bool   `json:"meta"`
+	}
+	if json.Unmarshal(raw, &text) != nil {
+		if err := json.Unmarshal(raw, &want); err != nil {
+			return nil, usage("get: neither an id nor {id, meta}")
+		}
+		text = want.ID
+	}
+	id, err := refs.ParseMessage(text)
+	if err != nil {
+		return nil, usage("get: %v", err)
+	}
+	rec, err := n.store.ByID(id)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, fmt.Errorf("message %s is not here", id)
+	case err != nil:
+		return nil, err
+	case want.Meta:
+		return json.RawMessage(appendKVT(nil, rec)), nil
+	}
+	return json.RawMessage(rec.Value), nil
+}
