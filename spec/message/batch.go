@@ -46,18 +46,12 @@ func newBatch(raws [][]byte, net *keys.HMAC) *batch {
 
 // add parses raws[i] and queues its signature.
 func (b *batch) add(i int, raw []byte) {
-	if len(raw) > MaxRaw {
-		reason := fmt.Sprintf("text of %d bytes, the limit is %d", len(raw), MaxRaw)
-		b.results[i].Err = &InvalidError{Reason: reason}
-		return
-	}
-	text, err := b.parser.Parse(raw)
-	if err != nil {
-		b.results[i].Err = invalid(text.Compact, err.Error())
-		return
-	}
+	text, reason := b.canonical(raw)
 	m := b.message()
-	sig, reason := m.read(text.Members)
+	var sig [64]byte
+	if reason == "" {
+		sig, reason = m.read(text.Members)
+	}
 	if reason != "" {
 		*m = Message{}
 		b.results[i].Err = invalid(text.Compact, reason)
@@ -65,16 +59,38 @@ func (b *batch) add(i int, raw []byte) {
 	}
 	b.fresh = b.fresh[1:]
 	m.id = b.id(text)
-	b.keep(m, text.Compact)
+	m.value = b.values.alloc(len(text.Compact))
+	copy(m.value, text.Compact)
 	b.messages = append(b.messages, m)
 	b.origin = append(b.origin, i)
-	signed := b.texts.alloc(text.Members[contentField].End + len(closing))
-	copy(signed[copy(signed, text.Indented[:text.Members[contentField].End]):], closing)
-	b.signed = append(b.signed, keys.Signed{Feed: m.feed, Msg: b.net.Payload(signed), Sig: sig})
+	b.signed = append(b.signed, keys.Signed{Feed: m.feed, Msg: b.net.Payload(b.unsigned(text)), Sig: sig})
 }
 
-// closing ends the signed text: the text without its last member.
-const closing = "\n}"
+// canonical returns the text of raw that decides. If the reason is not empty
+// there is none, or only its compact form.
+func (b *batch) canonical(raw []byte) (text ecmajson.Text, reason string) {
+	if len(raw) > MaxRaw {
+		return text, fmt.Sprintf("its text has %d bytes, the limit is %d", len(raw), MaxRaw)
+	}
+	text, err := b.parser.Parse(raw)
+	switch {
+	case err == ecmajson.ErrTooLong:
+		return text, fmt.Sprintf("its indented text has more than %d UTF-16 units", MaxUnits)
+	case err != nil:
+		return text, err.Error()
+	}
+	return text, ""
+}
+
+// unsigned returns a copy of the text without its last member, the signature.
+func (b *batch) unsigned(text ecmajson.Text) []byte {
+	const closing = "\n}"
+	end := text.Members[contentField].End
+	signed := b.texts.alloc(end + len(closing))
+	copy(signed, text.Indented[:end])
+	copy(signed[end:], closing)
+	return signed
+}
 
 // message returns a zero Message, the same one until it is taken from fresh.
 func (b *batch) message() *Message {
@@ -82,12 +98,6 @@ func (b *batch) message() *Message {
 		b.fresh = make([]Message, min(64, len(b.results)-len(b.messages)))
 	}
 	return &b.fresh[0]
-}
-
-// keep gives m its own copy of its stored form.
-func (b *batch) keep(m *Message, compact []byte) {
-	m.value = b.values.alloc(len(compact))
-	copy(m.value, compact)
 }
 
 // id returns the SHA-256 over the low byte of each UTF-16 unit.

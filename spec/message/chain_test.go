@@ -4,8 +4,29 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/ssbsync/ssbsync/spec/ecmajson"
+	"github.com/ssbsync/ssbsync/spec/keys"
 	"github.com/ssbsync/ssbsync/spec/message"
+	"github.com/ssbsync/ssbsync/spec/refs"
 )
+
+// The data set is valid, every feed an unbroken chain, every id as published.
+func TestDataSet(t *testing.T) {
+	lines := dataLines(t)
+	heads := make(map[refs.Feed]message.Head)
+	for i, r := range message.VerifyBatch(dataSet(t), nil, keys.NewVerifier()) {
+		if r.Err != nil {
+			t.Fatal(r.Err)
+		}
+		feed := r.Message.Feed()
+		head, err := message.Head{Feed: feed, Seq: heads[feed].Seq, ID: heads[feed].ID}.Next(r.Message)
+		if err != nil || `"`+head.ID.String()+`"` != string(ecmajson.Get(lines[i], "key")) {
+			t.Fatalf("%v, %v: %s", head, err, lines[i])
+		}
+		heads[feed] = head
+	}
+	t.Logf("%d messages of %d feeds", len(lines), len(heads))
+}
 
 func TestNext(t *testing.T) {
 	pair := testPair(1)

@@ -12,9 +12,18 @@ import (
 	"github.com/ssbsync/ssbsync/spec/ecmajson"
 )
 
-// dataSet returns the values of the messages in the data set: the large one
-// if SSBSYNC_DATA names the folder that has it, else testdata's.
+// dataSet returns the values of the messages in the data set.
 func dataSet(t testing.TB) [][]byte {
+	var values [][]byte
+	for _, line := range dataLines(t) {
+		values = append(values, ecmajson.Get(line, "value"))
+	}
+	return values
+}
+
+// dataLines returns the lines of the data set, {key,value,timestamp} each: the
+// large one if SSBSYNC_DATA names the folder that has it, else testdata's.
+func dataLines(t testing.TB) [][]byte {
 	t.Helper()
 	path := filepath.Join("..", "..", "testdata", "fixtures-2k.jsonl.zst")
 	if folder := os.Getenv("SSBSYNC_DATA"); folder != "" {
@@ -30,13 +39,13 @@ func dataSet(t testing.TB) [][]byte {
 		t.Fatal(err)
 	}
 	defer dec.Close()
-	var values [][]byte
+	var all [][]byte
 	lines := bufio.NewScanner(dec)
 	for lines.Scan() {
-		values = append(values, bytes.Clone(ecmajson.Get(lines.Bytes(), "value")))
+		all = append(all, bytes.Clone(lines.Bytes()))
 	}
-	if lines.Err() != nil || len(values) == 0 {
-		t.Fatalf("%s: %d messages, %v", path, len(values), lines.Err())
+	if lines.Err() != nil || len(all) == 0 {
+		t.Fatalf("%s: %d messages, %v", path, len(all), lines.Err())
 	}
-	return values
+	return all
 }
