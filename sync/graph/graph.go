@@ -15,6 +15,8 @@
 package graph
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 
 	"github.com/ssbsync/ssbsync/spec/refs"
@@ -71,7 +73,7 @@ func (g *Graph) set(e Edge) bool {
 	from, to := g.number(e.From), g.number(e.To)
 	i, ok := find(g.out[from], to)
 	if !ok {
-		g.out[from] = insert(g.out[from], i, arc{e.Seq, to, e.Relation})
+		g.out[from] = slices.Insert(g.out[from], i, arc{e.Seq, to, e.Relation})
 		return true
 	}
 	a := &g.out[from][i]
@@ -93,12 +95,18 @@ func (g *Graph) arcs(from refs.Feed) []arc {
 
 // relation returns what from says of to.
 func (g *Graph) relation(from, to refs.Feed) Relation {
-	if n, ok := g.index[to]; ok {
-		if arcs := g.arcs(from); len(arcs) > 0 {
-			if i, ok := find(arcs, n); ok {
-				return arcs[i].relation
-			}
-		}
+	n, ok := g.index[to]
+	if !ok {
+		return None
+	}
+	arcs := g.arcs(from)
+	if i, ok := find(arcs, n); ok {
+		return arcs[i].relation
 	}
 	return None
+}
+
+// find returns where among arcs the one to a feed is, or would be.
+func find(arcs []arc, to uint32) (int, bool) {
+	return slices.BinarySearchFunc(arcs, to, func(a arc, to uint32) int { return cmp.Compare(a.to, to) })
 }

@@ -6,18 +6,18 @@ import (
 	"github.com/ssbsync/ssbsync/spec/refs"
 )
 
-// Hops returns the feeds that root reaches along follows in at most max
-// steps, each with the number of steps: 0 for root itself, 1 for those it
+// Hops returns the feeds that root reaches along so many follows at most,
+// each with the number of follows to it: 0 for root itself, 1 for those it
 // follows. Blocked feeds are not among them; see Distances.
-func (g *Graph) Hops(root refs.Feed, max int) map[refs.Feed]int {
-	hops := g.Distances(root, max, false)
+func (g *Graph) Hops(root refs.Feed, steps int) map[refs.Feed]int {
+	hops := g.Distances(root, steps, false)
 	maps.DeleteFunc(hops, func(_ refs.Feed, distance int) bool { return distance < 0 })
 	return hops
 }
 
 // Distances returns what friends.hops of ssb-friends does: the distance from
-// root of each feed that is named within max steps, negative if it is blocked
-// or given up. With reverse, edges are walked against their direction.
+// root of each feed that is named within so many steps, negative if it is
+// blocked or given up. With reverse, edges are walked against their direction.
 //
 // Of several edges to a feed the one nearest to root counts. A feed d steps
 // from root that follows another puts it at d+1; that blocks it, at −(d+1);
@@ -26,7 +26,7 @@ func (g *Graph) Hops(root refs.Feed, max int) map[refs.Feed]int {
 // holds, one by a friend holds against follows by friends of friends, and
 // gives way to a follow by another friend. From a negative distance nothing
 // is reached.
-func (g *Graph) Distances(root refs.Feed, max int, reverse bool) map[refs.Feed]int {
+func (g *Graph) Distances(root refs.Feed, steps int, reverse bool) map[refs.Feed]int {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	result := map[refs.Feed]int{root: 0}
@@ -38,7 +38,7 @@ func (g *Graph) Distances(root refs.Feed, max int, reverse bool) map[refs.Feed]i
 	if reverse {
 		edges = g.reversed()
 	}
-	for n, distance := range walk(edges, start, max) {
+	for n, distance := range walk(edges, start, steps) {
 		result[g.feeds[n]] = distance
 	}
 	return result
@@ -46,10 +46,10 @@ func (g *Graph) Distances(root refs.Feed, max int, reverse bool) map[refs.Feed]i
 
 // walk computes distances by number. All feeds of one distance are walked
 // from before those of the next, so that what is walked from is final.
-func walk(edges [][]arc, start uint32, max int) map[uint32]int {
+func walk(edges [][]arc, start uint32, steps int) map[uint32]int {
 	distances := map[uint32]int{start: 0}
 	level := []uint32{start}
-	for d := 0; d < max && len(level) > 0; d++ {
+	for d := 0; d < steps && len(level) > 0; d++ {
 		var reached []uint32
 		for _, from := range level {
 			for _, a := range edges[from] {

@@ -64,9 +64,10 @@ func (g *Graph) Edges() ([]Edge, uint64) {
 	return sorted(edges), g.version
 }
 
+// sorted sorts edges in place, those of one pair of feeds by their message.
 func sorted(edges []Edge) []Edge {
 	slices.SortFunc(edges, func(a, b Edge) int {
-		return cmp.Or(a.From.Compare(b.From), a.To.Compare(b.To))
+		return cmp.Or(a.From.Compare(b.From), a.To.Compare(b.To), cmp.Compare(a.Seq, b.Seq))
 	})
 	return edges
 }

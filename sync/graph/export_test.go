@@ -1,0 +1,4 @@
+package graph
+
+// Parse is parse for tests.
+var Parse = parse
