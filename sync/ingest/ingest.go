@@ -46,6 +46,7 @@ type Store interface {
 	Append([]*message.Message) ([]store.Result, error)
 	Head(refs.Feed) (message.Head, error)
 	Get(refs.Feed, int64) (store.Record, error)
+	Holds([]store.Record, []bool) error
 
 	AddWaiting([]*message.Message, store.WaitingLimits) (store.WaitingResult, error)
 	RemoveWaiting([]store.Record) error

@@ -5,15 +5,14 @@ import (
 	"time"
 
 	"github.com/ssbsync/ssbsync/spec/message"
-	"github.com/ssbsync/ssbsync/spec/refs"
 )
 
 // verify is one worker: it takes batches until the pipeline is closed and
 // nothing is left.
 func (p *Pipeline) verify() {
-	var raws [][]byte
+	w := &worker{p: p}
 	for b := p.nextBatch(); b != nil; b = p.nextBatch() {
-		raws = p.check(b, raws[:0])
+		w.check(b)
 		p.deliver(b)
 	}
 }
@@ -72,29 +71,29 @@ func (p *Pipeline) pass(b *batch) {
 }
 
 // check decides the fate of every message of a batch as far as that is
-// possible without the writer. It returns raws, which is scratch space.
-func (p *Pipeline) check(b *batch, raws [][]byte) [][]byte {
-	p.glance(b)
+// possible without the writer.
+func (w *worker) check(b *batch) {
+	w.glance(b)
+	w.raws = w.raws[:0]
 	for n := range b.items {
 		if it := &b.items[n]; it.fate == pending {
-			raws = append(raws, b.raw(it))
+			w.raws = append(w.raws, b.raw(it))
 		}
 	}
-	results := message.VerifyBatch(raws, p.cfg.Net, p.cfg.Verifier)
+	results := message.VerifyBatch(w.raws, w.p.cfg.Net, w.p.cfg.Verifier)
 	for n := range b.items {
 		if it := &b.items[n]; it.fate == pending {
-			it.judge(results[0], b.intake.src.Accept)
+			b.intake.judge(it, results[0])
 			results = results[1:]
 		}
 	}
-	clear(raws)
-	p.lighten(b)
-	return raws
+	clear(w.raws)
+	w.p.lighten(b)
 }
 
 // judge notes what verification found. The policy is asked again, because the
 // glance may have read another author than the one who signed.
-func (it *item) judge(r message.Result, accept func(refs.Feed) bool) {
+func (i *Intake) judge(it *item, r message.Result) {
 	if r.Err != nil {
 		it.fate, it.reason = rejected, r.Err.Error()
 		if bad, ok := errors.AsType[*message.InvalidError](r.Err); ok {
@@ -104,7 +103,7 @@ func (it *item) judge(r message.Result, accept func(refs.Feed) bool) {
 	}
 	asked := it.feed == r.Message.Feed()
 	it.feed, it.seq, it.msg, it.fate = r.Message.Feed(), r.Message.Seq(), r.Message, verified
-	if !asked && accept != nil && !accept(it.feed) {
+	if !asked && !i.accepts(it.feed) {
 		it.msg, it.fate = nil, refused
 	}
 }
