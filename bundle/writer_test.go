@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -116,15 +117,10 @@ func TestBlobs(t *testing.T) {
 	}
 }
 
+// noise returns n bytes that do not compress, equal in each run.
 func noise(n int) []byte {
 	b := make([]byte, n)
-	sum := sha256.Sum256(binary.LittleEndian.AppendUint64(nil, uint64(n)))
-	for i := range b {
-		if i%32 == 0 {
-			sum = sha256.Sum256(sum[:])
-		}
-		b[i] = sum[i%32]
-	}
+	rand.NewChaCha8([32]byte(binary.LittleEndian.AppendUint64(make([]byte, 24), uint64(n)))).Read(b)
 	return b
 }
 
@@ -132,7 +128,7 @@ func TestDeterministic(t *testing.T) {
 	records := sample(50, 200, 700)
 	blobs := [][]byte{noise(5000), noise(100), bytes.Repeat([]byte("x"), 5000)}
 	want := writeWith(t, bundle.WriterOptions{Workers: 1}, alice, records, blobs)
-	for workers := 2; workers < 6; workers++ {
+	for workers := 2; workers < 5; workers++ {
 		slices.Reverse(blobs)
 		got := writeWith(t, bundle.WriterOptions{Workers: workers}, alice, records, blobs)
 		if !bytes.Equal(got, want) {
