@@ -63,7 +63,7 @@ func (p *Peer) compose(sc *scene) (*Have, error) {
 	}
 	ids, err := p.ledger.replaces()
 	h.Replaces = slices.DeleteFunc(ids, func(id ID) bool { return id == h.Store })
-	h.Damaged = damages(sc.sources)
+	h.Damaged = p.damages(sc.sources)
 	h.clip()
 	return h, err
 }
@@ -74,19 +74,34 @@ func sorted[T comparable](list []T, compare func(a, b T) int) []T {
 	return slices.Compact(list)
 }
 
-// damages lists what we found damaged on the medium.
-func damages(sources []*source) []Damage {
+// damages lists what we found on the medium to be of no use to anybody:
+// damaged frames, and frames that are not what they claim to be.
+func (p *Peer) damages(sources []*source) []Damage {
 	var list []Damage
 	for _, s := range sources {
-		switch {
-		case s.broken != "" && s.invalid:
+		if s.broken != "" && s.invalid {
 			list = append(list, Damage{Bundle: s.name})
-		case len(s.damaged) > 0:
-			list = append(list, Damage{s.name, slices.Clone(s.damaged)})
+		}
+		if !s.usable(p.Network) {
+			continue
+		}
+		if bad := append(s.lies(), s.damaged...); len(bad) > 0 {
+			list = append(list, Damage{s.name, sorted(bad, compareInts)})
 		}
 	}
 	slices.SortFunc(list, compareDamage)
 	return list
+}
+
+// lies returns the frames with a run that is not what it claims to be.
+func (s *source) lies() []int {
+	var frames []int
+	for i := range s.frames {
+		if slices.ContainsFunc(s.frames[i].runs, func(r run) bool { return r.lie }) {
+			frames = append(frames, manifestFrame(i))
+		}
+	}
+	return frames
 }
 
 // shrink makes h a delta against our full have on the medium, where that

@@ -10,22 +10,22 @@ import (
 func TestTwoNodesExchange(t *testing.T) {
 	a, b, m := newNode(t, 1), newNode(t, 2), newMedium(t)
 	a.post(1, 30)
-	a.post(11, 2000)
+	a.post(11, 500)
 	b.post(2, 5)
 
 	rep := a.visit(m)
-	if rep.Export.Messages != 2030 || rep.Export.Bundles != 1 || !rep.Have || rep.Export.Feeds != 2 {
+	if rep.Export.Messages != 530 || rep.Export.Bundles != 1 || !rep.Have || rep.Export.Feeds != 2 {
 		t.Errorf("first visit of a: %+v", rep)
 	}
 	rep = b.visit(m)
-	if rep.Import.New != 2030 || rep.Import.Messages != 2030 || rep.Import.Feeds != 2 || len(rep.Import.Brought) != 2 {
+	if rep.Import.New != 530 || rep.Import.Messages != 530 || rep.Import.Feeds != 2 || len(rep.Import.Brought) != 2 {
 		t.Errorf("import of b: %+v", rep.Import)
 	}
 	if rep.Export.Messages != 5 || rep.Export.Bundles != 1 {
 		t.Errorf("export of b: %+v", rep.Export)
 	}
 	b.wantHead(1, 30)
-	b.wantHead(11, 2000)
+	b.wantHead(11, 500)
 
 	rep = a.visit(m)
 	if rep.Import.New != 5 || rep.Export.Messages != 0 || !rep.Have {
@@ -135,12 +135,12 @@ func TestNarrowedExports(t *testing.T) {
 func TestMaxSize(t *testing.T) {
 	a, b, m := newNode(t, 1), newNode(t, 2), newMedium(t)
 	for n := byte(11); n < 31; n++ {
-		a.post(n, 300)
+		a.post(n, 80)
 	}
 	var total int64
 	for round := 1; ; round++ {
-		rep := a.export(m, stick.ExportOptions{MaxSize: 500_000})
-		if rep.Bytes > 500_000 {
+		rep := a.export(m, stick.ExportOptions{MaxSize: 100_000})
+		if rep.Bytes > 100_000 {
 			t.Fatalf("export of %d bytes", rep.Bytes)
 		}
 		total += rep.Messages
@@ -152,7 +152,7 @@ func TestMaxSize(t *testing.T) {
 			t.Fatalf("round %d: %+v", round, rep)
 		}
 	}
-	if rep := b.importAll(m); total != 6000 || rep.New != 6000 {
+	if rep := b.importAll(m); total != 1600 || rep.New != 1600 {
 		t.Errorf("%d messages written, %+v", total, rep)
 	}
 }

@@ -36,9 +36,12 @@ type run struct {
 	agreed bool
 	// proved: we compared each message of the run with our store.
 	proved bool
-	// junk, when not 0, is the first sequence of the run that turned out not
-	// to be the message it claims to be.
+	// junk, when not 0, is the first sequence of the run that is of no use to
+	// our store.
 	junk int64
+	// lie: it is of no use to anybody, for it is not that message, or none.
+	// Otherwise it is a valid message that our branch of the feed excludes.
+	lie bool
 }
 
 // end returns the last sequence of the run that can be of use; First-1 when
@@ -50,7 +53,7 @@ func (r *run) end() int64 {
 	return r.Last
 }
 
-// spoil notes that what stands at seq is not that message of the feed.
+// spoil notes that what stands at seq is of no use.
 func (r *run) spoil(seq int64) {
 	if r.junk == 0 || seq < r.junk {
 		r.junk = seq
@@ -95,6 +98,7 @@ const (
 	flagAgreed = 1 << iota
 	flagProved
 	flagJunk
+	flagLie
 	knownFlags = 1<<iota - 1
 )
 
@@ -142,6 +146,9 @@ func (r *run) append(b []byte, feed uint64) []byte {
 	}
 	if r.junk != 0 {
 		flags |= flagJunk
+	}
+	if r.lie {
+		flags |= flagLie
 	}
 	b = append(b, flags)
 	for _, n := range []uint64{feed, uint64(r.First), uint64(r.Last - r.First)} {
@@ -191,6 +198,7 @@ func (d *decoder) run(feeds []refs.Feed) (r run) {
 	}
 	r.Feed = feeds[feed]
 	r.agreed, r.proved = flags[0]&flagAgreed != 0, flags[0]&flagProved != 0
+	r.lie = flags[0]&flagLie != 0
 	if flags[0]&flagJunk != 0 {
 		r.junk = int64(d.number())
 	}

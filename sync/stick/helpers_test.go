@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/ssbsync/ssbsync/spec/keys"
@@ -105,8 +106,8 @@ func openNode(t testing.TB, path string, n byte, p *policy) *node {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		if _, err := s.Check(context.Background(), store.CheckOptions{}); err != nil {
-			t.Errorf("store check: %v", err)
+		if rep, err := s.Check(context.Background(), store.CheckOptions{}); err != nil || !rep.OK() {
+			t.Errorf("store check: %v %v", err, rep.Problems)
 		}
 		s.Close()
 		nd.stop = func() {}
@@ -119,17 +120,19 @@ func openNode(t testing.TB, path string, n byte, p *policy) *node {
 // the node.
 func (nd *node) post(n byte, count int) {
 	nd.t.Helper()
+	nd.write(n, count, "message")
+}
+
+// write is post with a text of one's own.
+func (nd *node) write(n byte, count int, text string) {
+	nd.t.Helper()
 	head, err := nd.store.Head(feed(n))
 	if err != nil {
 		nd.t.Fatal(err)
 	}
 	var batch []*message.Message
 	for range count {
-		content := fmt.Appendf(nil, `{"type":"post","text":"message %d of feed %d"}`, head.Seq+1, n)
-		m, err := message.Create(pair(n), head, content, float64(1500000000000+head.Seq), nil)
-		if err != nil {
-			nd.t.Fatal(err)
-		}
+		m := next(nd.t, n, head, text)
 		if head, err = head.Next(m); err != nil {
 			nd.t.Fatal(err)
 		}
@@ -138,6 +141,30 @@ func (nd *node) post(n byte, count int) {
 	if _, err := nd.store.Append(batch); err != nil {
 		nd.t.Fatal(err)
 	}
+}
+
+// made holds the messages the tests made: signing takes most of their time.
+var made sync.Map // of a place in a feed and a text to *message.Message
+
+// next makes the message after head in the n-th feed.
+func next(t testing.TB, n byte, head message.Head, text string) *message.Message {
+	t.Helper()
+	type place struct {
+		n    byte
+		head refs.Message
+		text string
+	}
+	key := place{n, head.ID, text}
+	if m, ok := made.Load(key); ok {
+		return m.(*message.Message)
+	}
+	content := fmt.Appendf(nil, `{"type":"post","text":"%s %d of feed %d"}`, text, head.Seq+1, n)
+	m, err := message.Create(pair(n), head, content, float64(1500000000000+head.Seq), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made.Store(key, m)
+	return m
 }
 
 // head returns how far the node holds the n-th feed.
@@ -264,4 +291,15 @@ func (nd *node) importAll(m *medium) stick.Report {
 		nd.t.Fatalf("import: %v", err)
 	}
 	return rep
+}
+
+// first makes the first message of the feed of a seed.
+func first(t testing.TB, seed [32]byte) *message.Message {
+	t.Helper()
+	p := keys.FromSeed(seed)
+	m, err := message.Create(p, message.Head{Feed: p.Feed()}, []byte(`{"type":"post","text":"first"}`), 1500000000000, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }

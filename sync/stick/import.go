@@ -129,6 +129,9 @@ func (p *Peer) take(ctx context.Context, sc *scene, o ImportOptions, rep *Report
 		return err
 	}
 	im.countRefused(usable, lacks)
+	if err := im.suspicions(ctx, usable, lacks, o); err != nil {
+		return err
+	}
 	plan := newPlanner(usable, p.trusts)
 	for round := 0; ; round++ {
 		jobs := plan.next(lacks.spans, round < choosyRounds)
@@ -333,12 +336,7 @@ func (im *importer) spoilRejected() {
 // and notes where they lie.
 func (im *importer) audit(ctx context.Context, jobs []job, lacks *lack) error {
 	for _, j := range jobs {
-		f := &j.src.frames[j.frame]
-		owed := slices.ContainsFunc(j.takes, func(t take) bool {
-			r := &f.runs[t.run]
-			return len(lacks.spans(vector.Span{Feed: r.Feed, First: t.first, Last: min(t.last, r.end())})) > 0
-		})
-		if _, lost := im.lost[place{j.src, j.frame}]; lost || !owed {
+		if _, lost := im.lost[place{j.src, j.frame}]; lost || !owes(j, lacks) {
 			continue
 		}
 		if err := context.Cause(ctx); err != nil {
@@ -349,15 +347,33 @@ func (im *importer) audit(ctx context.Context, jobs []job, lacks *lack) error {
 			im.loseFrame(j, err)
 			continue
 		}
-		f.lines(raw, func(run int, seq int64, line []byte) error {
-			if r := &f.runs[run]; !claimOf(line, r.Feed, seq) {
+		f := &j.src.frames[j.frame]
+		err = f.lines(raw, func(run int, seq int64, line []byte) error {
+			// One lie is enough to know of a run.
+			r := &f.runs[run]
+			m := im.messageOf(line, r.Feed, seq)
+			if !r.lie && m == nil {
 				r.spoil(seq)
-				j.src.learnt = true
+				r.lie, j.src.learnt = true, true
+			}
+			if m != nil && r.Feed == im.Keys.Feed() && seq > lacks.held.head(r.Feed) {
+				return im.Guard.Prove(m)
 			}
 			return nil
 		})
+		if err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// owes reports whether a frame did not give what it was opened for.
+func owes(j job, lacks *lack) bool {
+	return slices.ContainsFunc(j.takes, func(t take) bool {
+		r := &j.src.frames[j.frame].runs[t.run]
+		return !r.lie && len(lacks.spans(vector.Span{Feed: r.Feed, First: t.first, Last: t.last})) > 0
+	})
 }
 
 // explain adds the hints that follow from the outcome.

@@ -49,7 +49,8 @@ type Config struct {
 	Store   *store.Store
 	Ingest  *ingest.Pipeline // of that store
 	Keys    *keys.Pair
-	Network [32]byte // bundle.NetworkID of the caps
+	Network [32]byte   // bundle.NetworkID of the caps
+	Net     *keys.HMAC // of a closed network, nil on the main network
 	Policy  Policy
 	Blobs   Blobs // nil: none are carried
 

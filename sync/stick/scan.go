@@ -26,12 +26,12 @@ type listing struct {
 	haves   []haveFile
 	parts   []entry
 	skipped []Skip // ours by name, but not what they should be
-	seen    int    // directory entries looked at
+	room    int    // directory entries that may still be looked at
 }
 
 // list reads the directories of the medium. It opens no file.
 func (s *Stick) list() (*listing, error) {
-	l := &listing{}
+	l := &listing{room: s.maxFiles}
 	var err error
 	if s.loose {
 		err = l.looseBundles(s.root)
@@ -129,7 +129,7 @@ func (l *listing) walk(root *os.Root, dir string, each func(fs.DirEntry)) error 
 	defer f.Close()
 	for {
 		batch, err := f.ReadDir(1000)
-		if l.seen += len(batch); l.seen > MaxFiles {
+		if l.room -= len(batch); l.room < 0 {
 			return ErrTooManyFiles
 		}
 		for _, e := range batch {

@@ -208,6 +208,7 @@ func (s *source) spoilFrame(i int) {
 	for k := range s.frames[i].runs {
 		r := &s.frames[i].runs[k]
 		r.spoil(r.First)
+		r.lie = true
 	}
 	s.learnt = true
 }
@@ -231,10 +232,14 @@ func (f *frame) lines(raw []byte, each func(run int, seq int64, line []byte) err
 	return nil
 }
 
-// claimOf reports whether a line is what its place claims it to be.
-func claimOf(line []byte, feed refs.Feed, seq int64) bool {
-	v, err := message.Fields(line)
-	return err == nil && v.Feed == feed && v.Seq == seq
+// messageOf returns the message of a line, nil unless it is valid and the one
+// that its place claims it to be.
+func (p *Peer) messageOf(line []byte, feed refs.Feed, seq int64) *message.Message {
+	m, err := message.Verify(line, p.Net)
+	if err != nil || m.Feed() != feed || m.Seq() != seq {
+		return nil
+	}
+	return m
 }
 
 func keysOf(m map[string]*source) []string {

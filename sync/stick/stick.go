@@ -79,6 +79,8 @@ type Stick struct {
 	root  *os.Root // belongs to the caller
 	id    ID
 	loose bool
+
+	maxFiles int // MaxFiles but for tests
 }
 
 // Open opens a medium that carries a marker. It writes nothing. A folder
@@ -94,7 +96,7 @@ func Open(root *os.Root) (*Stick, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Stick{root: root, id: m.Stick}, nil
+	return &Stick{root: root, id: m.Stick, maxFiles: MaxFiles}, nil
 }
 
 // OpenSource opens a medium to import from: one with a marker or, where there
@@ -105,7 +107,7 @@ func OpenSource(root *os.Root) (*Stick, error) {
 	if !errors.Is(err, ErrNoMarker) {
 		return s, err
 	}
-	s = &Stick{root: root, loose: true}
+	s = &Stick{root: root, loose: true, maxFiles: MaxFiles}
 	found, err := s.list()
 	if err != nil {
 		return nil, err
@@ -137,7 +139,7 @@ func Create(root *os.Root) (*Stick, error) {
 	if err := writeMarker(root, m); err != nil {
 		return nil, err
 	}
-	return &Stick{root: root, id: m.Stick}, nil
+	return &Stick{root: root, id: m.Stick, maxFiles: MaxFiles}, nil
 }
 
 // ID returns the id the marker gives the medium; zero for a folder of loose

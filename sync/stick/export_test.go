@@ -1,0 +1,31 @@
+package stick
+
+import (
+	"github.com/ssbsync/ssbsync/spec/keys"
+)
+
+// ParseHave, EncodeHave, ParseMarker and FormatMarker are the codecs of the
+// two files that foreign programs write.
+func ParseHave(b []byte) (*Have, error)           { return parseHave(b) }
+func EncodeHave(h *Have, pair *keys.Pair) []byte  { return h.encode(pair) }
+func HaveName(store ID, counter uint64) string    { return haveFile{store, counter}.path() }
+func OurFormats() []string                        { return ourFormats() }
+func NewestVisit(haves []*Have, own *Have) uint64 { return newestVisit(haves, own) }
+func ParseNames(dir, name string) (bundle, have, part bool) {
+	_, bundle = parseBundleFile(dir, name)
+	_, have = parseHaveFile(name)
+	_, part = parsePartFile(name)
+	return bundle, have, part
+}
+
+// LimitFiles lowers the bound of files on a medium.
+func (s *Stick) LimitFiles(n int) { s.maxFiles = n }
+
+// ReformatMarker parses a marker and formats it again.
+func ReformatMarker(b []byte) ([]byte, error) {
+	m, err := parseMarker(b)
+	if err != nil {
+		return nil, err
+	}
+	return m.format(), nil
+}

@@ -1,0 +1,212 @@
+package stick_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ssbsync/ssbsync/sync/stick"
+)
+
+// status returns the state of the own-feed guard.
+func (nd *node) status() stick.GuardStatus {
+	nd.t.Helper()
+	s, err := nd.peer.Guard.Status()
+	if err != nil {
+		nd.t.Fatal(err)
+	}
+	return s
+}
+
+// copyStore returns a copy of the node's store file, as a backup would have.
+func (nd *node) copyStore() string {
+	nd.t.Helper()
+	path := filepath.Join(nd.t.TempDir(), "copy.db")
+	f, err := os.Create(path)
+	if err != nil {
+		nd.t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := nd.store.WriteTo(f); err != nil {
+		nd.t.Fatal(err)
+	}
+	return path
+}
+
+func TestRestoredStore(t *testing.T) {
+	a, b, m := newNode(t, 1), newNode(t, 2), newMedium(t)
+	a.post(1, 10)
+	a.visit(m)
+	backup := a.copyStore()
+	a.post(1, 5)
+	a.visit(m)
+	b.visit(m)
+	id := a.store.ID()
+	a.stop()
+
+	// The restored store gets its own later messages back before it may
+	// publish, and goes on under a new id.
+	old := openNode(t, backup, 1, a.policy)
+	if old.store.ID() != id || old.peer.Guard.Check() != nil {
+		t.Fatal("the copy is not the store it was made of")
+	}
+	rep := old.visit(m)
+	old.wantHead(1, 15)
+	if rep.Import.New != 5 || len(rep.Import.Warnings) == 0 || old.store.ID() == id {
+		t.Errorf("visit of the restored store: %+v", rep.Import)
+	}
+	if err := old.peer.Guard.Check(); !errors.Is(err, stick.ErrLocked) {
+		t.Errorf("publishing after the restore: %v", err)
+	}
+	if s := old.status(); !s.Locked || s.Seen != 15 || len(s.Asked) != 1 {
+		t.Errorf("guard: %+v", s)
+	}
+	t.Log(rep.Import.Warnings)
+	if err := old.peer.Guard.RecoverDone(); err != nil {
+		t.Fatal(err)
+	}
+	if rep := old.visit(m); old.peer.Guard.Check() != nil || len(rep.Import.Warnings) != 0 {
+		t.Errorf("after recovery: %v %v", old.status(), rep.Import.Warnings)
+	}
+
+	// For b there is one store of a, not two.
+	old.post(1, 1)
+	old.visit(m)
+	if rep := b.visit(m); rep.Import.New != 1 || len(rep.Import.Warnings) != 0 {
+		t.Errorf("b after the restore: %+v", rep.Import)
+	}
+}
+
+// TestRestoredWithoutTheMessages: the stick has only the have of the lost
+// state. It is signed by our own key: proof enough.
+func TestRestoredWithoutTheMessages(t *testing.T) {
+	a, m := newNode(t, 1), newMedium(t)
+	a.post(1, 10)
+	backup := a.copyStore()
+	a.post(1, 5)
+	a.visit(m)
+	a.stop()
+	for _, name := range m.files(".zst") {
+		os.Remove(name)
+	}
+	old := openNode(t, backup, 1, a.policy)
+	old.visit(m)
+	if s := old.status(); !s.Locked || s.Claimed != 15 {
+		t.Errorf("guard: %+v", s)
+	}
+	if err := old.peer.Guard.RecoverDone(); err != nil {
+		t.Fatal(err)
+	}
+	old.visit(m)
+	if s := old.status(); s.Locked {
+		t.Errorf("what was recovered from locks again: %+v", s)
+	}
+}
+
+func TestIdentityInTwoStores(t *testing.T) {
+	a, twin, m := newNode(t, 1), newNode(t, 1), newMedium(t)
+	a.post(1, 3)
+	a.visit(m)
+	rep := twin.visit(m)
+	if len(rep.Import.Warnings) == 0 || !strings.Contains(rep.Import.Warnings[0], "another store") {
+		t.Errorf("warnings: %q", rep.Import.Warnings)
+	}
+	if s := twin.status(); !s.Locked {
+		t.Errorf("twin may publish: %+v", s)
+	}
+	twin.wantHead(1, 3)
+	if rep := a.visit(m); len(rep.Import.Warnings) == 0 {
+		t.Error("no warning for the first store")
+	}
+}
+
+// TestClaimOfAStranger: anybody can claim to hold more of our feed than we
+// do.
+func TestClaimOfAStranger(t *testing.T) {
+	a, b, m := newNode(t, 1), newNode(t, 2), newMedium(t)
+	b.post(1, 20) // the test knows the key of a
+	if _, err := b.peer.Export(t.Context(), m.open(), stick.ExportOptions{MaxSize: 1}); err != nil {
+		t.Fatal(err)
+	}
+	a.post(1, 2)
+	rep := a.visit(m)
+	if len(rep.Import.Warnings) != 1 || a.peer.Guard.Check() != nil {
+		t.Errorf("%q %+v", rep.Import.Warnings, a.status())
+	}
+	if s := a.status(); s.Claimed != 20 || s.Locked {
+		t.Errorf("guard: %+v", s)
+	}
+}
+
+func TestClonedStick(t *testing.T) {
+	a, b, c, m := newNode(t, 1), newNode(t, 2), newNode(t, 3), newMedium(t)
+	a.post(1, 10)
+	a.visit(m)
+	b.visit(m)
+	clone := m.copyTo(t.TempDir())
+	b.post(2, 4)
+	a.post(1, 1)
+	b.visit(m)
+	b.visit(m)
+	a.visit(m)
+	a.visit(m)
+	id := a.store.ID()
+	// The clone has older counters of everybody.
+	for _, nd := range []*node{a, c, b, a, c, b} {
+		if rep := nd.visit(clone); len(rep.Import.Warnings) != 0 {
+			t.Errorf("warnings: %q", rep.Import.Warnings)
+		}
+	}
+	if a.store.ID() != id {
+		t.Error("a clone made a store renew its id")
+	}
+	for _, nd := range []*node{a, b, c} {
+		nd.wantHead(1, 11)
+		nd.wantHead(2, 4)
+		nd.visit(m)
+	}
+	for _, st := range []*medium{m, clone} {
+		for _, nd := range []*node{a, b, c, a, b, c} {
+			nd.visit(st)
+		}
+		st.unchanged(func() { a.visit(st); b.visit(st); c.visit(st) })
+	}
+}
+
+// TestOwnFork: two own messages of one sequence raise the alarm that nothing
+// lifts.
+func TestOwnFork(t *testing.T) {
+	a, b, m := newNode(t, 1), newNode(t, 2), newMedium(t)
+	a.post(1, 3)
+	b.write(1, 3, "the other branch")
+	b.visit(m)
+	rep := a.visit(m)
+	if s := a.status(); !s.Forked || a.peer.Guard.Check() == nil || rep.Import.Forked != 1 {
+		t.Errorf("%+v %+v", s, rep.Import)
+	}
+	t.Logf("warnings %v", rep.Import.Warnings)
+	a.wantHead(1, 3)
+	for range 2 {
+		a.visit(m)
+		b.visit(m)
+	}
+	m.unchanged(func() { a.visit(m); b.visit(m); a.visit(m) })
+}
+
+// TestOwnBranchThatDoesNotAttach: the message after our head, signed by our
+// key, follows another branch. It is no evidence of a fork yet, but proof that
+// we published elsewhere.
+func TestOwnBranchThatDoesNotAttach(t *testing.T) {
+	a, b, m := newNode(t, 1), newNode(t, 2), newMedium(t)
+	a.post(1, 3)
+	b.write(1, 4, "the other branch")
+	m.open()
+	m.put(pack(t, 2, network, b.records(1, 4, 4)))
+	rep := a.visit(m)
+	if s := a.status(); !s.Locked || s.Seen != 4 || rep.Import.Rejected != 1 {
+		t.Errorf("%+v %+v", s, rep.Import)
+	}
+	a.wantHead(1, 3)
+}

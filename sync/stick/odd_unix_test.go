@@ -1,0 +1,38 @@
+//go:build unix
+
+package stick_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// oddities puts things under the names of bundles, haves and directories that
+// must be neither followed nor waited for.
+func oddities(t *testing.T, m *medium, name, outside string) {
+	t.Helper()
+	dir, base := filepath.Dir(name), filepath.Base(name)
+	sibling := func(last string) string { return filepath.Join(dir, base[:25]+last+".ssb.zst") }
+	have := filepath.Join(m.dir, "ssbsync/have")
+	store := strings.Repeat("ab", 16)
+	for _, err := range []error{
+		os.Symlink(outside, sibling("a")),
+		os.Symlink("../../stick.json", sibling("b")),
+		syscall.Mkfifo(sibling("c"), 0o666),
+		os.Mkdir(sibling("d"), 0o777),
+		os.Symlink(dir, filepath.Join(m.dir, "ssbsync/bundles/zz")),
+		syscall.Mkfifo(filepath.Join(m.dir, "ssbsync/bundles/yy"), 0o666),
+		syscall.Mkfifo(filepath.Join(have, store+"-1.have"), 0o666),
+		os.Mkdir(filepath.Join(have, store+"-2.have"), 0o777),
+		os.Symlink(outside, filepath.Join(have, store+"-3.have")),
+		os.WriteFile(filepath.Join(dir, "README.ssb.zst"), []byte("junk"), 0o666),
+		os.WriteFile(filepath.Join(m.dir, "ssbsync/bundles/"+base), []byte("junk"), 0o666),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
