@@ -70,7 +70,7 @@ func (s *Store) Append(msgs []*message.Message) ([]Result, error) {
 	results := make([]Result, len(msgs))
 	var last uint64
 	err := s.update(func(tx *bolt.Tx) (bool, error) {
-		a := newAppender(tx, s.now())
+		a := s.newAppender(tx)
 		if err := a.addAll(msgs, results); err != nil {
 			return false, err
 		}
@@ -95,6 +95,7 @@ type appender struct {
 
 	states  map[refs.Feed]*feedState
 	entries []idEntry
+	idLen   int    // bytes of an id that the index keeps
 	slab    []byte // room for records
 	changed bool
 }
@@ -108,7 +109,7 @@ type feedState struct {
 	rx []uint64 // receive numbers of what this Append stored, newest is the head
 }
 
-func newAppender(tx *bolt.Tx, now time.Time) *appender {
+func (s *Store) newAppender(tx *bolt.Tx) *appender {
 	a := &appender{
 		messages:  tx.Bucket(bucketMessages),
 		feeds:     tx.Bucket(bucketFeeds),
@@ -116,7 +117,8 @@ func newAppender(tx *bolt.Tx, now time.Time) *appender {
 		sequences: tx.Bucket(bucketSequences),
 		ids:       tx.Bucket(bucketIDs),
 		forks:     tx.Bucket(bucketForks),
-		now:       milliseconds(now),
+		now:       milliseconds(s.now()),
+		idLen:     s.idLen,
 		states:    make(map[refs.Feed]*feedState),
 	}
 	a.messages.FillPercent = 1 // keys only ever ascend
@@ -207,7 +209,7 @@ func (a *appender) store(st *feedState, next message.Head, m *message.Message) (
 	}
 	st.head = next
 	st.rx = append(st.rx, a.last)
-	a.entries = append(a.entries, newIDEntry(m.ID(), a.last))
+	a.entries = append(a.entries, newIDEntry(shorten(m.ID(), a.idLen), a.last))
 	a.changed = true
 	return Result{Status: Stored, Rx: a.last, Have: next.Seq}, nil
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
@@ -20,7 +21,7 @@ type CheckReport struct {
 	Forks    int64
 	Waiting  int64 // waiting messages read
 	Bytes    int64 // size of all values read
-	Pages    int64 // size of the database in bytes
+	Size     int64 // size of the database file
 
 	Problems []Problem // the first 1,000
 	Found    int64     // how many problems there are in all
@@ -47,40 +48,37 @@ func (p Problem) String() string {
 	return fmt.Sprintf("feed %s, message %d: %s", p.Feed, p.Seq, p.What)
 }
 
+// CheckOptions say how thorough Check is.
+type CheckOptions struct {
+	// Signatures asks to verify every message anew, as if it had come from
+	// outside. It takes most of the time.
+	Signatures bool
+
+	// Net is the network's HMAC key, nil on the main network.
+	Net *keys.HMAC
+}
+
 // Check reads the whole store and looks whether it is consistent: the pages of
 // the database, every message and its checksum, every feed complete from 1 to
-// its head and chained by previous ids, both indexes and the receive log in
-// agreement, evidence of forks and the account of waiting messages. It holds
-// up writers while it runs. The error is about checking itself; what is wrong
-// with the store is in the report.
-func (s *Store) Check(ctx context.Context) (CheckReport, error) {
-	return s.check(ctx, func(c *checker) {})
-}
-
-// CheckSignatures is Check, and verifies every message anew as if it had come
-// from outside. net is the network's HMAC key, nil on the main network.
-func (s *Store) CheckSignatures(ctx context.Context, net *keys.HMAC) (CheckReport, error) {
-	return s.check(ctx, func(c *checker) { c.net, c.verifier = net, keys.NewVerifier() })
-}
-
-func (s *Store) check(ctx context.Context, configure func(*checker)) (CheckReport, error) {
-	c := &checker{ctx: ctx}
-	configure(c)
+// its head and chained by previous ids, the receive log and both indexes in
+// agreement, the evidence of forks, the account of waiting messages. Writers
+// wait while it runs. The error is about checking itself; what is wrong with
+// the store is in the report.
+func (s *Store) Check(ctx context.Context, o CheckOptions) (CheckReport, error) {
+	c := &checker{ctx: ctx, options: o, perFeed: make(map[uint32]int64)}
+	if o.Signatures {
+		c.verifier = keys.NewVerifier()
+	}
 	err := s.update(func(tx *bolt.Tx) (bool, error) {
+		c.reader = s.newReader(tx)
 		return false, c.run(tx)
 	})
+	if errors.Is(err, ErrDamaged) {
+		c.problem(refs.Feed{}, 0, "%v; the rest was not looked at", err)
+		err = nil
+	}
 	if err != nil {
 		return c.report, fmt.Errorf("checking the store: %w", err)
 	}
 	return c.report, nil
 }
-
-// checker is one Check inside its transaction.
-type checker struct {
-	ctx      context.Context
-	report   CheckReport
-	net      *keys.HMAC
-	verifier *keys.Verifier // nil: signatures are not checked
-}
-
-func (c *checker) run(tx *bolt.Tx) error { return c.ctx.Err() }

@@ -14,7 +14,11 @@ import (
 func (s *Store) Holds(probes []Record, held []bool) error {
 	held = held[:len(probes)]
 	err := s.view(func(tx *bolt.Tx) error {
-		r := newReader(tx)
+		r := &reader{
+			messages:  tx.Bucket(bucketMessages),
+			feeds:     tx.Bucket(bucketFeeds),
+			sequences: tx.Bucket(bucketSequences),
+		}
 		var feed feedHead
 		var err error
 		for i := range probes {

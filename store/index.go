@@ -21,11 +21,26 @@ type idEntry struct {
 	rx    uint64
 }
 
-func newIDEntry(id refs.Message, rx uint64) idEntry {
-	e := idEntry{block: idBlock(id), rx: rx}
-	copy(e.part[:], id[1:])
-	return e
+func newIDEntry(id shortID, rx uint64) idEntry {
+	return idEntry{block: id.block(), part: id.part(), rx: rx}
 }
+
+// shortID is what the index by id keeps of an id.
+type shortID [1 + idPartLen]byte
+
+// shorten cuts an id. Tests keep fewer bytes of it, so that ids collide.
+func shorten(id refs.Message, keep int) (short shortID) {
+	copy(short[:keep], id[:])
+	return short
+}
+
+// block returns the row of the index that the id belongs to. 16,384 rows stay
+// within a page each up to some ten million messages, and a small store does
+// not have a row for every message.
+func (id shortID) block() uint16 { return binary.BigEndian.Uint16(id[:]) &^ 3 }
+
+// part returns what an entry in the row holds of the id.
+func (id shortID) part() [idPartLen]byte { return [idPartLen]byte(id[1:]) }
 
 // state returns the state of a feed, from the store when it is first met.
 func (a *appender) state(feed refs.Feed) (*feedState, error) {
@@ -102,8 +117,9 @@ func (a *appender) flushHeads(changed []*feedState) error {
 }
 
 // indexFill is how full bbolt makes the pages that it splits in the indexes.
-// Their values grow in place, so a little room is left.
-const indexFill = 0.9
+// Their values grow in place: measured on 100,000 messages, 0.65 gives the
+// smallest file, 0.9 one that is 4 % larger.
+const indexFill = 0.65
 
 func (a *appender) flushSequences(changed []*feedState) error {
 	slices.SortFunc(changed, func(x, y *feedState) int { return cmp.Compare(x.number, y.number) })
@@ -161,20 +177,15 @@ func (a *appender) flushIDs() error {
 	return nil
 }
 
-// idBlock returns the block of the index that an id belongs to. 16,384 blocks
-// keep a block within a page up to some five million messages, and small
-// stores from having a key for every message.
-func idBlock(id refs.Message) uint16 { return binary.BigEndian.Uint16(id[:]) &^ 3 }
-
 func idBlockKey(block uint16) []byte { return binary.BigEndian.AppendUint16(nil, block) }
 
 // lookupID calls found with the receive number of each message that may have
 // this id, until it returns true. Several may: the index holds only a part of
 // the id, and whoever wants to can make ids that agree in it.
-func lookupID(ids *bolt.Bucket, id refs.Message, found func(rx uint64) bool) {
-	block := ids.Get(idBlockKey(idBlock(id)))
+func lookupID(ids *bolt.Bucket, id shortID, found func(rx uint64) bool) {
+	block, part := ids.Get(idBlockKey(id.block())), id.part()
 	for ; len(block) >= idEntryLen; block = block[idEntryLen:] {
-		if bytes.Equal(block[:idPartLen], id[1:1+idPartLen]) && found(parseRx(block[idPartLen:])) {
+		if [idPartLen]byte(block) == part && found(parseRx(block[idPartLen:])) {
 			return
 		}
 	}

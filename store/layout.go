@@ -41,7 +41,7 @@ import (
 // are random, every large batch would rewrite the whole index.
 const (
 	formatVersion = 1
-	pageSize      = 4096
+	pageSize      = 8192
 
 	recordHeader = 4 + 8 + 4 + 4 + 32
 	chunkLen     = 64 // sequences in one value of the sequences bucket

@@ -6,8 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
+	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -40,7 +44,7 @@ func open(path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, now: o.Now, changed: make(chan struct{}), commit: (*bolt.Tx).Commit}
+	s := &Store{db: db, now: o.Now, changed: make(chan struct{}), commit: (*bolt.Tx).Commit, idLen: len(shortID{})}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -125,7 +129,8 @@ func initialize(tx *bolt.Tx) error {
 }
 
 // identify refuses a file that is no store, without writing to it.
-func identify(path string, o Options) error {
+func identify(path string, o Options) (err error) {
+	defer guard(&err)()
 	b := boltOptions(o)
 	b.ReadOnly = true
 	db, err := bolt.Open(path, 0o600, b)
@@ -179,17 +184,39 @@ func boltOptions(o Options) *bolt.Options {
 		Timeout:      max(o.Timeout, time.Nanosecond),
 		FreelistType: bolt.FreelistMapType,
 		PageSize:     pageSize,
-		MaxSize:      int(o.MaxSize),
+		MaxSize:      int(min(o.MaxSize, math.MaxInt)),
 		NoStatistics: true,
 	}
 }
 
+// mapSize is how much address space the file gets at once, where there is
+// plenty. As long as the file is smaller, bbolt need not map it anew when it
+// grows, for which it would wait until no reader is left and copy all that the
+// transaction holds.
+const mapSize int64 = 64 << 30
+
+// growStep is by how much bbolt lengthens the file. Its default of 16 MiB makes
+// the store of somebody who just begins look large.
+const growStep = 1 << 20
+
 // openDB opens the database for writing.
-func openDB(path string, o Options) (*bolt.DB, error) {
-	db, err := bolt.Open(path, 0o600, boltOptions(o))
+func openDB(path string, o Options) (db *bolt.DB, err error) {
+	defer guard(&err)()
+	b := boltOptions(o)
+	// Windows makes the file as long as its mapping.
+	if strconv.IntSize == 64 && runtime.GOOS != "windows" && o.MaxSize == 0 {
+		size := mapSize
+		b.InitialMmapSize = int(size)
+	}
+	db, err = bolt.Open(path, 0o600, b)
+	if errors.Is(err, syscall.ENOMEM) { // address space is limited (ulimit -v)
+		b.InitialMmapSize = 0
+		db, err = bolt.Open(path, 0o600, b)
+	}
 	if err != nil {
 		return nil, mapOpenError(err)
 	}
+	db.AllocSize = growStep
 	return db, nil
 }
 

@@ -76,7 +76,7 @@ func (s *Store) Vector() (vector.Clock, error) {
 // Get returns the message of a feed at a sequence, or ErrNotFound.
 func (s *Store) Get(feed refs.Feed, seq int64) (rec Record, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
-		page, err := newReader(tx).feed(feed, seq, seq, 1, false)
+		page, err := s.newReader(tx).feed(feed, seq, seq, 1, false)
 		if err == nil && len(page) == 0 {
 			err = ErrNotFound
 		}
@@ -94,7 +94,7 @@ func (s *Store) Get(feed refs.Feed, seq int64) (rec Record, err error) {
 // ByID returns the message with an id, or ErrNotFound.
 func (s *Store) ByID(id refs.Message) (rec Record, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
-		rec, err = newReader(tx).byID(id)
+		rec, err = s.newReader(tx).byID(id)
 		return err
 	})
 	if err != nil {
@@ -106,7 +106,7 @@ func (s *Store) ByID(id refs.Message) (rec Record, err error) {
 // Has reports whether the store holds the message with an id.
 func (s *Store) Has(id refs.Message) (has bool, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
-		rx, err := newReader(tx).rxOf(id)
+		rx, err := s.newReader(tx).rxOf(id)
 		has = rx != 0
 		return err
 	})
@@ -122,7 +122,7 @@ func (s *Store) Has(id refs.Message) (has bool, err error) {
 // Fewer than that are the last ones.
 func (s *Store) FeedPage(feed refs.Feed, first, last int64, limit int, reverse bool) (page []Record, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
-		page, err = newReader(tx).feed(feed, first, last, pageLimit(limit), reverse)
+		page, err = s.newReader(tx).feed(feed, first, last, pageLimit(limit), reverse)
 		return err
 	})
 	if err != nil {
@@ -137,7 +137,7 @@ func (s *Store) FeedPage(feed refs.Feed, first, last int64, limit int, reverse b
 // that are the last ones.
 func (s *Store) LogPage(after, before uint64, limit int, reverse bool) (page []Record, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
-		page, err = newReader(tx).log(after, before, pageLimit(limit), reverse)
+		page, err = s.newReader(tx).log(after, before, pageLimit(limit), reverse)
 		return err
 	})
 	if err != nil {
@@ -170,7 +170,7 @@ func (s *Store) Rx(rx uint64) (Record, error) {
 // gives what was received at that time or later.
 func (s *Store) After(received float64) (rx uint64, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
-		rx, err = newReader(tx).before(received)
+		rx, err = s.newReader(tx).before(received)
 		return err
 	})
 	if err != nil {

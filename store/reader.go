@@ -13,17 +13,19 @@ import (
 type reader struct {
 	messages, feeds, numbers, sequences, ids *bolt.Bucket
 
+	idLen  int    // bytes of an id that the index keeps
 	number uint32 // the feed looked up last
 	feedID refs.Feed
 }
 
-func newReader(tx *bolt.Tx) *reader {
+func (s *Store) newReader(tx *bolt.Tx) *reader {
 	return &reader{
 		messages:  tx.Bucket(bucketMessages),
 		feeds:     tx.Bucket(bucketFeeds),
 		numbers:   tx.Bucket(bucketNumbers),
 		sequences: tx.Bucket(bucketSequences),
 		ids:       tx.Bucket(bucketIDs),
+		idLen:     s.idLen,
 	}
 }
 
@@ -141,7 +143,7 @@ func seekLog(c *bolt.Cursor, after, before uint64, reverse bool) (key, raw []byt
 func (r *reader) rxOf(id refs.Message) (uint64, error) {
 	var at uint64
 	var err error
-	lookupID(r.ids, id, func(rx uint64) bool {
+	lookupID(r.ids, shorten(id, r.idLen), func(rx uint64) bool {
 		var h header
 		if h, _, err = parseHeader(rx, r.messages.Get(rxKey(rx))); err == nil && h.id == id {
 			at = rx

@@ -73,8 +73,8 @@ type Store struct {
 	db  *bolt.DB
 	now func() time.Time
 
-	// commit ends a write transaction; tests replace it to fail.
-	commit func(*bolt.Tx) error
+	commit func(*bolt.Tx) error // ends a write transaction; tests make it fail
+	idLen  int                  // bytes of an id in the index; tests make it less
 
 	mu      sync.Mutex    // guards what follows
 	id      [16]byte      // store id

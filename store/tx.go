@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
@@ -17,7 +18,7 @@ func (s *Store) view(fn func(*bolt.Tx) error) (err error) {
 		return mapError(err)
 	}
 	defer tx.Rollback()
-	defer recoverDamage(&err)
+	defer guard(&err)()
 	return fn(tx)
 }
 
@@ -29,7 +30,7 @@ func (s *Store) update(fn func(*bolt.Tx) (changed bool, err error)) (err error) 
 		return mapError(err)
 	}
 	defer tx.Rollback()
-	defer recoverDamage(&err)
+	defer guard(&err)()
 	if s.isBroken() {
 		return ErrBroken
 	}
@@ -45,7 +46,7 @@ func (s *Store) update(fn func(*bolt.Tx) (changed bool, err error)) (err error) 
 // last, so if that page does not show the transaction nothing of it counts.
 func (s *Store) finish(tx *bolt.Tx) error {
 	txid := tx.ID()
-	err := s.commit(tx)
+	err := s.tryCommit(tx)
 	if err == nil {
 		return nil
 	}
@@ -76,11 +77,22 @@ func (s *Store) isBroken() bool {
 	return s.broken
 }
 
-// recoverDamage turns a panic of bbolt, which is how it reports a damaged
-// page, into an error.
-func recoverDamage(err *error) {
-	if r := recover(); r != nil {
-		*err = fmt.Errorf("%w: %v", ErrDamaged, r)
+// tryCommit commits; a panic is an error of the commit.
+func (s *Store) tryCommit(tx *bolt.Tx) (err error) {
+	defer guard(&err)()
+	return s.commit(tx)
+}
+
+// guard turns a panic into ErrDamaged. bbolt panics on pages that cannot be
+// right, and memory faults when a failing medium does not give up a page of
+// the mapped file.
+func guard(err *error) func() {
+	before := debug.SetPanicOnFault(true)
+	return func() {
+		debug.SetPanicOnFault(before)
+		if r := recover(); r != nil {
+			*err = fmt.Errorf("%w: %v", ErrDamaged, r)
+		}
 	}
 }
 

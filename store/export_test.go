@@ -1,0 +1,42 @@
+package store
+
+import bolt "go.etcd.io/bbolt"
+
+// ShortenIDs makes the index keep only n bytes of every id, from 0 to 7, so
+// that ids collide. It must be called after each Open of the store.
+func (s *Store) ShortenIDs(n int) { s.idLen = n }
+
+// ErrInjected is what a failing commit returns.
+var ErrInjected = errInjected{}
+
+type errInjected struct{}
+
+func (errInjected) Error() string { return "injected" }
+
+// FailCommits makes commits fail, after they took place if applied is set,
+// until the returned function is called.
+func (s *Store) FailCommits(applied bool) (restore func()) {
+	s.commit = func(tx *bolt.Tx) error {
+		if applied {
+			if err := tx.Commit(); err != nil {
+				return err
+			}
+		}
+		return ErrInjected
+	}
+	return func() { s.commit = (*bolt.Tx).Commit }
+}
+
+// SetFormat changes the version in the file.
+func (s *Store) SetFormat(version byte) error {
+	return s.update(func(tx *bolt.Tx) (bool, error) {
+		return true, tx.Bucket(bucketMeta).Put(keyFormat, []byte{0, 0, 0, version})
+	})
+}
+
+// Tamper runs fn on the raw database.
+func (s *Store) Tamper(fn func(bucket func(name string) *bolt.Bucket) error) error {
+	return s.update(func(tx *bolt.Tx) (bool, error) {
+		return true, fn(func(name string) *bolt.Bucket { return tx.Bucket([]byte(name)) })
+	})
+}
