@@ -85,13 +85,20 @@ func (p *Peer) damages(sources []*source) []Damage {
 		if !s.usable(p.Network) {
 			continue
 		}
-		if bad := append(s.lies(), s.damaged...); len(bad) > 0 {
-			list = append(list, Damage{s.name, sorted(bad, compareInts)})
+		switch bad := sorted(append(s.lies(), s.damaged...), compareInts); {
+		case len(bad) > maxNamedFrames:
+			list = append(list, Damage{Bundle: s.name})
+		case len(bad) > 0:
+			list = append(list, Damage{s.name, bad})
 		}
 	}
 	slices.SortFunc(list, compareDamage)
 	return list
 }
+
+// maxNamedFrames is the number of damaged frames above which a have names the
+// whole bundle.
+const maxNamedFrames = 256
 
 // lies returns the frames with a run that is not what it claims to be.
 func (s *source) lies() []int {

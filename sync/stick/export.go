@@ -48,9 +48,9 @@ func (p *Peer) demand(others []*Have, o ExportOptions, explicit bool) (*demand, 
 		if err == nil && len(haves) == 0 {
 			err = fmt.Errorf("%s: %w", recipient(o), ErrUnknownNode)
 		}
-		return &demand{haves: haves}, err
+		return &demand{own: p.Keys.Feed(), haves: haves}, err
 	}
-	d := &demand{unknown: explicit || o.All || len(others) == 0}
+	d := &demand{own: p.Keys.Feed(), unknown: explicit || o.All || len(others) == 0}
 	for _, h := range others {
 		if p.trusts(h.Identity) {
 			d.haves = append(d.haves, h)

@@ -8,8 +8,11 @@ import (
 	"github.com/ssbsync/ssbsync/sync/vector"
 )
 
-// demand is whom an export serves.
+// demand is whom an export serves. The own feed is offered to everybody who
+// lacks it, wanted or not: nobody could come to want the feed of a newcomer
+// that no stick ever shows.
 type demand struct {
+	own       refs.Feed
 	haves     []*Have // known stores
 	strangers []*Have // stores of nodes that we do not know
 	unknown   bool    // somebody who lacks and wants everything
@@ -20,12 +23,12 @@ type demand struct {
 func (d *demand) needs(feed refs.Feed, seq int64) (span vector.Span, known bool) {
 	first := seq + 1
 	for _, h := range d.haves {
-		if held := h.Holds(feed); held < seq && h.Wants(feed) {
+		if held := h.Holds(feed); held < seq && (feed == d.own || h.Wants(feed)) {
 			first, known = min(first, held+1), true
 		}
 	}
 	for _, h := range d.strangers {
-		if held := h.Holds(feed); held < first-1 && h.Wants(feed) {
+		if held := h.Holds(feed); held < first-1 && (feed == d.own || h.Wants(feed)) {
 			first = held + 1
 		}
 	}

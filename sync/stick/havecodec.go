@@ -39,7 +39,7 @@ const (
 	maxHoldings = 1 << 18
 	maxWanted   = 1 << 16
 	maxDamaged  = 4096
-	maxFrames   = 1 << 16
+	maxFrames   = 1 << 17 // a manifest of 4 MiB has fewer
 
 	signatureLen = 64
 )

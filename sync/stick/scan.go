@@ -31,7 +31,7 @@ type listing struct {
 
 // list reads the directories of the medium. It opens no file.
 func (s *Stick) list() (*listing, error) {
-	l := &listing{room: s.maxFiles}
+	l := &listing{room: cmp.Or(s.maxFiles, MaxFiles)}
 	var err error
 	if s.loose {
 		err = l.looseBundles(s.root)

@@ -34,7 +34,7 @@ const (
 const (
 	MaxFiles      = 100_000   // directory entries looked at, in all directories together
 	MaxBundleSize = 256 << 20 // bytes; FAT32 ends at 4 GiB
-	MaxHaveSize   = 16 << 20  // bytes
+	MaxHaveSize   = 32 << 20  // bytes
 )
 
 var (
@@ -80,7 +80,7 @@ type Stick struct {
 	id    ID
 	loose bool
 
-	maxFiles int // MaxFiles but for tests
+	maxFiles int // 0: MaxFiles; tests set less
 }
 
 // Open opens a medium that carries a marker. It writes nothing. A folder
@@ -96,7 +96,7 @@ func Open(root *os.Root) (*Stick, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Stick{root: root, id: m.Stick, maxFiles: MaxFiles}, nil
+	return &Stick{root: root, id: m.Stick}, nil
 }
 
 // OpenSource opens a medium to import from: one with a marker or, where there
@@ -107,7 +107,7 @@ func OpenSource(root *os.Root) (*Stick, error) {
 	if !errors.Is(err, ErrNoMarker) {
 		return s, err
 	}
-	s = &Stick{root: root, loose: true, maxFiles: MaxFiles}
+	s = &Stick{root: root, loose: true}
 	found, err := s.list()
 	if err != nil {
 		return nil, err
@@ -139,7 +139,7 @@ func Create(root *os.Root) (*Stick, error) {
 	if err := writeMarker(root, m); err != nil {
 		return nil, err
 	}
-	return &Stick{root: root, id: m.Stick, maxFiles: MaxFiles}, nil
+	return &Stick{root: root, id: m.Stick}, nil
 }
 
 // ID returns the id the marker gives the medium; zero for a folder of loose
