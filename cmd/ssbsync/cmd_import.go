@@ -131,7 +131,7 @@ func (p *program) importOne(ctx context.Context, c *client, source string, o nod
 		return nil, err
 	}
 	defer file.Close()
-	o.Name = source
+	o.Name, o.Size = source, info.Size()
 	return p.importReader(ctx, c, file, o)
 }
 

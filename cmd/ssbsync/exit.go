@@ -59,7 +59,7 @@ func exitCode(err error) int {
 // reportError prints err and its hint for the user.
 func reportError(stderr io.Writer, err error) {
 	if errors.Is(err, context.Canceled) {
-		fmt.Fprintln(stderr, "ssbsync: interrupted")
+		fmt.Fprintln(stderr, "ssbsync: interrupted: what was stored or written whole is kept")
 		return
 	}
 	fmt.Fprintf(stderr, "ssbsync: %v\n", err)

@@ -18,6 +18,7 @@ import (
 type Carriage struct {
 	Path    string      `json:"path,omitempty"` // folder, absolute
 	Name    string      `json:"name,omitempty"` // of a stream, for error texts
+	Size    int64       `json:"size,omitempty"` // of a stream in bytes, 0 = unknown; for the progress
 	Feeds   []refs.Feed `json:"feeds,omitempty"`
 	Hops    *int        `json:"hops,omitempty"`    // only feeds within so many hops
 	To      string      `json:"to,omitempty"`      // export: a feed id, or a store id
@@ -273,6 +274,7 @@ type streamReader struct {
 	ctx    context.Context
 	stream *muxrpc.Stream
 	rest   []byte
+	read   int64 // bytes so far
 }
 
 func (r *streamReader) Read(b []byte) (int, error) {
@@ -282,9 +284,9 @@ func (r *streamReader) Read(b []byte) (int, error) {
 			return 0, err
 		}
 		r.rest = item.Body
+		r.read += int64(len(item.Body))
 	}
 	n := copy(b, r.rest)
 	r.rest = r.rest[n:]
 	return n, nil
 }
-

@@ -34,7 +34,8 @@ func (n *Node) importStream(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stre
 	if err != nil {
 		return err
 	}
-	in := bufio.NewReaderSize(&streamReader{ctx: ctx, stream: st}, streamChunk)
+	source := &streamReader{ctx: ctx, stream: st}
+	in := bufio.NewReaderSize(source, streamChunk)
 	// Fewer bytes than asked for are no error here: the source may be short.
 	magic, _ := in.Peek(bundleMagicLen)
 	var report stick.Report
@@ -44,9 +45,9 @@ func (n *Node) importStream(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stre
 	case bundle.IsBundle(magic):
 		report, err = n.importBundle(ctx, st, in, o.Name, accept)
 	case bundle.IsZstd(magic):
-		report, err = n.importZstd(ctx, st, in, o.Name, accept)
+		report, err = n.importZstd(ctx, st, in, o, accept, source)
 	default:
-		report, err = n.importJSON(ctx, st, in, o.Name, accept)
+		report, err = n.importJSON(ctx, st, in, o, accept, source)
 	}
 	return n.imported(ctx, st, o.Name, &report, err)
 }
@@ -70,56 +71,37 @@ func (n *Node) importBundle(ctx context.Context, st *muxrpc.Stream, in io.Reader
 	return n.peer.ImportBundle(ctx, name, spool, size, stick.ImportOptions{Accept: accept, Progress: progressTo(ctx, st)})
 }
 
-func (n *Node) importZstd(ctx context.Context, st *muxrpc.Stream, in io.Reader, name string, accept func(refs.Feed) bool) (stick.Report, error) {
+// importZstd imports messages that come as compressed JSON objects.
+func (n *Node) importZstd(ctx context.Context, st *muxrpc.Stream, in io.Reader, o Carriage, accept func(refs.Feed) bool, source *streamReader) (stick.Report, error) {
 	plain, err := bundle.NewZstdReader(in)
 	if err != nil {
 		return stick.Report{}, err
 	}
 	defer plain.Close()
-	return n.importJSON(ctx, st, plain, name, accept)
+	return n.importJSON(ctx, st, plain, o, accept, source)
 }
 
-// importJSON imports messages that come as JSON objects.
-func (n *Node) importJSON(ctx context.Context, st *muxrpc.Stream, in io.Reader, name string, accept func(refs.Feed) bool) (stick.Report, error) {
+// importJSON imports messages that come as JSON objects; source tells how
+// many bytes of the file were read.
+func (n *Node) importJSON(ctx context.Context, st *muxrpc.Stream, in io.Reader, o Carriage, accept func(refs.Feed) bool, source *streamReader) (stick.Report, error) {
 	began := n.options.Now()
-	counter := &countingReader{in: in}
-	var bad []ingest.Reject
-	var badCount int64
-	intake := n.ingest.Open(ingest.Source{Name: name, Accept: accept})
-	items := newJSONSource(counter)
+	intake := n.ingest.Open(ingest.Source{Name: o.Name, Accept: accept})
 	progress := progressTo(ctx, st)
-	var read int64
-	for {
-		item, err := items.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			_, flushErr := intake.Flush(ctx)
-			return stick.Report{}, errors.Join(fmt.Errorf("behind line %d: %w", items.line, err), flushErr)
-		}
-		if item.err != nil {
-			if badCount++; badCount <= maxBadItems {
-				bad = append(bad, ingest.Reject{Source: name, Pos: item.line, Reason: item.err.Error()})
-			}
-			continue
-		}
-		if err := intake.AddAt(ctx, unwrap(item.text), item.line); err != nil {
-			return stick.Report{}, err
-		}
-		if read++; read%256 == 0 {
-			progress(stick.Progress{Phase: stick.Reading, Bytes: counter.n, Messages: read})
-		}
-	}
-	sum, err := intake.Flush(ctx)
-	if err != nil {
+	bad, err := n.handItems(ctx, intake, newJSONSource(in), func(read int64) {
+		progress(stick.Progress{Phase: stick.Reading, Bytes: source.read, TotalBytes: o.Size, Messages: read})
+	})
+	sum, flushErr := intake.Flush(ctx)
+	if err := errors.Join(err, flushErr); err != nil {
 		return stick.Report{}, err
 	}
 	report := stick.NewReport(sum)
-	report.Messages += badCount
-	report.Rejected += badCount
-	report.Rejects = append(report.Rejects, bad...)
-	report.Bytes = counter.n
+	report.Messages += bad.count
+	report.Rejected += bad.count
+	for _, reject := range bad.first {
+		reject.Source = o.Name
+		report.Rejects = append(report.Rejects, reject)
+	}
+	report.Bytes = source.read
 	report.Seconds = n.options.Now().Sub(began).Seconds()
 	return report, nil
 }
@@ -127,15 +109,37 @@ func (n *Node) importJSON(ctx context.Context, st *muxrpc.Stream, in io.Reader, 
 // maxBadItems is how many items that are no JSON object are named.
 const maxBadItems = 20
 
-// countingReader counts the bytes that go through it.
-type countingReader struct {
-	in io.Reader
-	n  int64
+// badItems are items of a JSON source that are no object.
+type badItems struct {
+	count int64
+	first []ingest.Reject
 }
 
-func (r *countingReader) Read(b []byte) (int, error) {
-	n, err := r.in.Read(b)
-	r.n += int64(n)
-	return n, err
+// note counts an item that is no object, and keeps the first of them.
+func (b *badItems) note(item jsonItem) {
+	if b.count++; b.count <= maxBadItems {
+		b.first = append(b.first, ingest.Reject{Pos: item.line, Reason: item.err.Error()})
+	}
 }
 
+// handItems hands the messages of a JSON source to the intake.
+func (n *Node) handItems(ctx context.Context, intake *ingest.Intake, items *jsonSource, progress func(read int64)) (bad badItems, err error) {
+	for read := int64(0); ; read++ {
+		item, err := items.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return bad, nil
+		case err != nil:
+			return bad, fmt.Errorf("behind line %d: %w", items.line, err)
+		case item.err != nil:
+			bad.note(item)
+			continue
+		}
+		if err := intake.AddAt(ctx, unwrap(item.text), item.line); err != nil {
+			return bad, err
+		}
+		if read%256 == 0 {
+			progress(read)
+		}
+	}
+}

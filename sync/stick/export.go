@@ -208,10 +208,8 @@ func (e *exporter) fill(ctx context.Context, w *bundle.Writer, plan []piece, tar
 	pages := pager{store: e.Store}
 	for i := range plan {
 		for s := &plan[i].Span; s.First <= s.Last; s.First++ {
-			if (s.First-1)%256 == 0 || s.First == s.Last {
-				if err := context.Cause(ctx); err != nil {
-					return nil, false, err
-				}
+			if err := context.Cause(ctx); err != nil {
+				return nil, false, err
 			}
 			rec, err := pages.record(*s)
 			if err != nil {

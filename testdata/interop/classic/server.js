@@ -1,0 +1,44 @@
+// A real ssb-server for interoperability tests.
+//
+//   node server.js HOME PORT [hops]
+//
+// It listens on loopback only, writes its manifest for ssb-client and prints
+// one JSON line when it is ready. It ends with its standard input.
+'use strict'
+const fs = require('fs')
+const path = require('path')
+const ssbKeys = require('ssb-keys')
+
+const [home, port, hops] = process.argv.slice(2)
+fs.mkdirSync(home, { recursive: true })
+const keys = ssbKeys.loadOrCreateSync(path.join(home, 'secret'))
+
+const stack = require('ssb-server')
+for (const plugin of ['ssb-private1', 'ssb-unix-socket', 'ssb-no-auth', 'ssb-master', 'ssb-gossip', 'ssb-replicate',
+  'ssb-friends', 'ssb-blobs', 'ssb-invite', 'ssb-local', 'ssb-query', 'ssb-links', 'ssb-ws', 'ssb-ebt', 'ssb-ooo']) {
+  stack.use(require(plugin))
+}
+
+const config = {
+  path: home,
+  keys,
+  caps: { shs: '1KHLiKZvAvjbY1ziZEHMXawbCEIM6qwjCDm3VYRan/s=' },
+  port: Number(port),
+  host: '127.0.0.1',
+  local: false,
+  allowPrivate: true,
+  friends: { hops: Number(hops || 2) },
+  connections: {
+    incoming: {
+      net: [{ host: '127.0.0.1', port: Number(port), scope: ['device', 'local', 'public'], transform: 'shs' }],
+      unix: [{ scope: 'device', transform: 'noauth' }]
+    },
+    outgoing: { net: [{ transform: 'shs' }] }
+  },
+  logging: { level: 'error' }
+}
+const server = stack(config)
+fs.writeFileSync(path.join(home, 'manifest.json'), JSON.stringify(server.getManifest(), null, 2))
+console.log(JSON.stringify({ id: server.id, address: server.getAddress('device') }))
+process.stdin.resume()
+process.stdin.on('end', () => { server.close(); setTimeout(() => process.exit(0), 300) })
