@@ -122,7 +122,7 @@ func table(feeds []refs.Feed, frames [][]run, blobs []refs.Blob) []byte {
 
 // TestForge holds that the forger makes what the writer makes.
 func TestForge(t *testing.T) {
-	file := write(t, alice, sample(3, 2000, 700), [][]byte{noise(100)})
+	file := write(t, alice, sample(3, 700, 700), [][]byte{noise(100)})
 	if !bytes.Equal(takeApart(t, file).file(), file) {
 		t.Fatal("the forger puts together other bytes")
 	}

@@ -19,7 +19,7 @@ import (
 // TestManifestLies opens bundles that their exporter signed, whose manifest
 // is wrong in one place each.
 func TestManifestLies(t *testing.T) {
-	file := write(t, alice, sample(3, 1000, 700), [][]byte{noise(100), noise(200)})
+	file := write(t, alice, sample(3, 600, 700), [][]byte{noise(100), noise(200)})
 	n := len(takeApart(t, file).manifest.Frames)
 	for name, c := range map[string]struct {
 		edit func(p *parts)
@@ -42,9 +42,9 @@ func TestManifestLies(t *testing.T) {
 		"blobs":                   {func(p *parts) { p.manifest.Blobs++ }, "3 blobs counted"},
 		"too few messages":        {func(p *parts) { p.manifest.Messages = 1 }, "1 messages in"},
 		"too many messages":       {func(p *parts) { p.manifest.Messages = 1 << 31 }, "2147483648 messages"},
-		"other messages":          {func(p *parts) { p.manifest.Messages++ }, "range table: 3000 messages"},
+		"other messages":          {func(p *parts) { p.manifest.Messages++ }, "range table: 1800 messages"},
 		"no feeds":                {func(p *parts) { p.manifest.Feeds = 0 }, "0 feeds"},
-		"more feeds":              {func(p *parts) { p.manifest.Feeds = 3001 }, "3001 feeds"},
+		"more feeds":              {func(p *parts) { p.manifest.Feeds = 1801 }, "1801 feeds"},
 		"other feeds":             {func(p *parts) { p.manifest.Feeds = 4 }, "range table counts 3 feeds"},
 		"codec without name":      {func(p *parts) { p.manifest.Codec = "" }, "codec"},
 		"codec with capitals":     {func(p *parts) { p.manifest.Codec = "JSONL" }, "codec"},

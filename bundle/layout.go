@@ -3,7 +3,6 @@ package bundle
 import (
 	"encoding/binary"
 	"fmt"
-	"math"
 )
 
 // Magic numbers of frames, as Zstandard's format (RFC 8878, 3.1) and its
@@ -113,7 +112,7 @@ func (m *Manifest) maxRangeTable() uint64 {
 
 // check holds the rules on one entry of the frame table.
 func (f Frame) check() error {
-	limit := uint32(math.MaxInt32)
+	limit := uint32(maxBlob)
 	switch f.Kind {
 	case KindRanges:
 		limit = MaxRangeTable

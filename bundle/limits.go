@@ -20,6 +20,9 @@ const (
 	// DefaultMaxBlob is the default bound of a blob's size.
 	DefaultMaxBlob = 5 << 20
 
+	// maxBlob bounds a blob whatever the limits are.
+	maxBlob = 1<<31 - 1
+
 	// TargetSize is the size at which an exporter should close a bundle and
 	// begin another.
 	TargetSize = 64 << 20
@@ -38,5 +41,6 @@ func (l Limits) withDefaults() Limits {
 	if l.Blob <= 0 {
 		l.Blob = DefaultMaxBlob
 	}
+	l.Blob = min(l.Blob, maxBlob)
 	return l
 }

@@ -12,7 +12,7 @@ import (
 )
 
 func TestZstdReader(t *testing.T) {
-	lines := values(sample(3, 1000, 700))
+	lines := values(sample(3, 100, 700))
 	two := append(compress(lines), compress(lines, zstd.WithSingleSegment(false))...)
 	for _, src := range []io.Reader{bytes.NewReader(two), oneByte{bytes.NewReader(two)}} {
 		z, err := bundle.NewZstdReader(src)
