@@ -185,3 +185,11 @@ func ids(recs []store.Record) (all []refs.Message) {
 	}
 	return all
 }
+
+// isErr checks the class of an error; n tells the cases of a test apart.
+func isErr(t testing.TB, n int, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("case %d: got %v, want %v", n, err, want)
+	}
+}

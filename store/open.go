@@ -44,7 +44,14 @@ func open(path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, now: o.Now, changed: make(chan struct{}), commit: (*bolt.Tx).Commit, idLen: len(shortID{})}
+	s := &Store{
+		path:    path,
+		db:      db,
+		now:     o.Now,
+		commit:  (*bolt.Tx).Commit,
+		idLen:   len(shortID{}),
+		changed: make(chan struct{}),
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -59,22 +66,23 @@ func open(path string, o Options) (*Store, error) {
 // another name and renamed when it is complete, so that a process killed in
 // the middle leaves nothing that cannot be opened.
 func ensure(path string, o Options) error {
-	info, err := os.Lstat(path)
-	switch {
-	case err == nil && info.Mode().IsRegular() && info.Size() > 0:
-		return nil
-	case err == nil && !info.Mode().IsRegular() && info.Mode()&fs.ModeSymlink == 0:
-		return fmt.Errorf("%w: not a regular file", ErrNotStore)
-	case err == nil:
-		return nil
-	case !errors.Is(err, fs.ErrNotExist):
-		return err
+	for {
+		info, err := os.Stat(path)
+		switch {
+		case err == nil && !info.Mode().IsRegular():
+			return fmt.Errorf("%w: not a regular file", ErrNotStore)
+		case !errors.Is(err, fs.ErrNotExist):
+			return err
+		}
+		if err := create(path+".new", o); err != nil {
+			return err
+		}
+		err = install(path+".new", path)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		// Another process renamed or removed it: look again.
 	}
-	made := path + ".new"
-	if err := create(made, o); err != nil {
-		return err
-	}
-	return install(made, path)
 }
 
 // create makes an empty store at path. What a killed process left there is
@@ -135,7 +143,7 @@ func identify(path string, o Options) (err error) {
 	b.ReadOnly = true
 	db, err := bolt.Open(path, 0o600, b)
 	if err != nil {
-		return mapOpenError(err)
+		return mapOpenError(path, err)
 	}
 	defer db.Close()
 	tx, err := db.Begin(false)
@@ -214,19 +222,26 @@ func openDB(path string, o Options) (db *bolt.DB, err error) {
 		db, err = bolt.Open(path, 0o600, b)
 	}
 	if err != nil {
-		return nil, mapOpenError(err)
+		return nil, mapOpenError(path, err)
 	}
 	db.AllocSize = growStep
 	return db, nil
 }
 
-// mapOpenError turns bbolt's errors into ours.
-func mapOpenError(err error) error {
+// mapOpenError turns the errors of bbolt's Open into ours.
+func mapOpenError(path string, err error) error {
+	var system *fs.PathError
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		return ErrLocked
+	case errors.As(err, &system) && system.Path == path && system.Op == "open":
+		return err
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):
 		return fmt.Errorf("%w: %v", ErrNotStore, err)
+	}
+	// A new database has four pages.
+	if info, e := os.Stat(path); e == nil && info.Size() < 4*pageSize {
+		return fmt.Errorf("%w: %d bytes are too few", ErrNotStore, info.Size())
 	}
 	return err
 }

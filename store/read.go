@@ -76,14 +76,15 @@ func (s *Store) Vector() (vector.Clock, error) {
 // Get returns the message of a feed at a sequence, or ErrNotFound.
 func (s *Store) Get(feed refs.Feed, seq int64) (rec Record, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
-		page, err := s.newReader(tx).feed(feed, seq, seq, 1, false)
-		if err == nil && len(page) == 0 {
-			err = ErrNotFound
+		page, err := s.newReader(tx).feed(feed, seq, max(seq, 1), 1, false)
+		if err != nil {
+			return err
 		}
-		if err == nil {
-			rec = page[0]
+		if seq < 1 || len(page) == 0 {
+			return ErrNotFound
 		}
-		return err
+		rec = page[0]
+		return nil
 	})
 	if err != nil {
 		return rec, fmt.Errorf("reading message %d of feed %s: %w", seq, feed, err)

@@ -70,8 +70,9 @@ type Options struct {
 
 // Store is an open message store.
 type Store struct {
-	db  *bolt.DB
-	now func() time.Time
+	path string
+	db   *bolt.DB
+	now  func() time.Time
 
 	commit func(*bolt.Tx) error // ends a write transaction; tests make it fail
 	idLen  int                  // bytes of an id in the index; tests make it less
@@ -93,7 +94,7 @@ func (s *Store) ID() [16]byte {
 }
 
 // Path returns the name of the file as it was given to Open.
-func (s *Store) Path() string { return s.db.Path() }
+func (s *Store) Path() string { return s.path }
 
 // Close waits for running calls and closes the file. Goroutines in Wait return
 // ErrClosed. Closing twice does nothing.
