@@ -19,6 +19,7 @@ type batch struct {
 	// Of a batch of messages that waited in the store.
 	attempt *attempt
 	retried []store.Record // of items[n], without the value
+	weight  int            // bytes it holds of retryBytes
 }
 
 // retry reports whether the messages of the batch come from the waiting area.
@@ -71,19 +72,47 @@ func (b *batch) full(n, messages int) bool {
 // cost is what a message of n bytes takes from the gate.
 func cost(n int) int64 { return int64(n) + overhead }
 
-// newBatch returns an empty batch, with the buffers of one that has gone.
+// spares are buffers of batches that have gone, for the next ones. They are
+// few: what is here is not counted by the gate.
+type spares struct {
+	bufs  [][]byte
+	items [][]item
+}
+
+const maxSpares = 4 // of each kind
+
+// newBatch returns an empty batch. The caller holds p.mu.
 func (p *Pipeline) newBatch(i *Intake, number int64) *batch {
-	b, _ := p.spare.Get().(*batch)
-	if b == nil {
-		b = new(batch)
-	}
-	b.intake, b.number = i, number
+	b := &batch{intake: i, number: number}
+	b.buf, p.spares.bufs = pop(p.spares.bufs)
+	b.items, p.spares.items = pop(p.spares.items)
 	return b
 }
 
-// recycle keeps the buffers of a settled batch for the next.
-func (p *Pipeline) recycle(b *batch) {
-	clear(b.items) // so that they keep no message alive
-	*b = batch{buf: b.buf[:0], items: b.items[:0]}
-	p.spare.Put(b)
+// dropRaw gives up the raw bytes of a batch. The caller holds p.mu.
+func (p *Pipeline) dropRaw(b *batch) {
+	p.spares.bufs = push(p.spares.bufs, b.buf[:0])
+	b.buf = nil
+}
+
+// dropItems gives up the items of a batch, which thereby keeps no message
+// alive. The caller holds p.mu.
+func (p *Pipeline) dropItems(b *batch) {
+	clear(b.items)
+	p.spares.items = push(p.spares.items, b.items[:0])
+	b.items = nil
+}
+
+func pop[T any](stack []T) (top T, rest []T) {
+	if len(stack) == 0 {
+		return top, stack
+	}
+	return stack[len(stack)-1], stack[:len(stack)-1]
+}
+
+func push[T any](stack []T, top T) []T {
+	if len(stack) >= maxSpares {
+		return stack
+	}
+	return append(stack, top)
 }

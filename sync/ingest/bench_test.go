@@ -1,6 +1,7 @@
 package ingest_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/ed25519"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,6 +45,14 @@ func signatures(b *testing.B, values [][]byte) []keys.Signed {
 	return all
 }
 
+func decode(b *testing.B, text string) []byte {
+	raw, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return raw
+}
+
 // verifyOnly is the yardstick: crypto/ed25519 over bytes that are ready to be
 // verified, on all cores.
 func verifyOnly(b *testing.B, all []keys.Signed) time.Duration {
@@ -62,8 +72,9 @@ func verifyOnly(b *testing.B, all []keys.Signed) time.Duration {
 	return time.Since(begin)
 }
 
-// running is a pipeline on a new store on disk.
-func running(b *testing.B, values [][]byte) (in *ingest.Intake, end func()) {
+// running is a pipeline on a new store on disk, which must hold so many
+// messages in the end.
+func running(b *testing.B, want *int) (in *ingest.Intake, end func()) {
 	s, err := store.Open(filepath.Join(b.TempDir(), "store.db"), store.Options{})
 	if err != nil {
 		b.Fatal(err)
@@ -77,8 +88,8 @@ func running(b *testing.B, values [][]byte) (in *ingest.Intake, end func()) {
 		if err := <-ended; err != nil {
 			b.Error(err)
 		}
-		if got := s.Last(); got != uint64(len(values)) {
-			b.Errorf("%d of %d messages stored", got, len(values))
+		if got := s.Last(); got != uint64(*want) {
+			b.Errorf("%d of %d messages stored", got, *want)
 		}
 		if err := s.Close(); err != nil {
 			b.Error(err)
@@ -101,6 +112,7 @@ func pass(b *testing.B, in *ingest.Intake, values [][]byte) time.Duration {
 // time instead, which other work on the machine disturbs less.
 func BenchmarkImport(b *testing.B) {
 	values := dataSet(b)
+	total := len(values)
 	all := signatures(b, values)
 	var first, again, work []float64
 	var took time.Duration
@@ -109,7 +121,7 @@ func BenchmarkImport(b *testing.B) {
 		b.StopTimer()
 		atFirst := cpuTime()
 		yardstick := verifyOnly(b, all)
-		in, end := running(b, values)
+		in, end := running(b, &total)
 		between := cpuTime()
 		b.StartTimer()
 		t := pass(b, in, values)
@@ -173,8 +185,8 @@ func BenchmarkLive(b *testing.B) {
 		if n == len(values) {
 			b.StopTimer()
 			end()
-			in, end = running(b, values)
 			n = 0
+			in, end = running(b, &n)
 			b.StartTimer()
 		}
 		add(b, in, values[n])
@@ -182,14 +194,69 @@ func BenchmarkLive(b *testing.B) {
 		n++
 	}
 	b.StopTimer()
-	add(b, in, values[n:]...)
 	end()
 }
 
-func decode(b *testing.B, text string) []byte {
-	raw, err := base64.StdEncoding.DecodeString(text)
+// The data set as a stream from a file, so that the memory of the process is
+// that of the pipeline and its store. Run it alone.
+func BenchmarkMemory(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "values.jsonl")
+	spool(b, path)
+	for b.Loop() {
+		var n int
+		in, end := running(b, &n)
+		peak := watchMemory()
+		n = addLines(b, in, path)
+		flush(b, in)
+		b.ReportMetric(float64(peak())/(1<<20), "MiB-peak-RssAnon")
+		end()
+	}
+}
+
+// spool writes the data set into a file, and frees what that took.
+func spool(b *testing.B, path string) {
+	var text bytes.Buffer
+	eachValue(b, func(value []byte) {
+		text.Write(value)
+		text.WriteByte('\n')
+	})
+	if err := os.WriteFile(path, text.Bytes(), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	text = bytes.Buffer{}
+	debug.FreeOSMemory()
+}
+
+func addLines(b *testing.B, in *ingest.Intake, path string) (n int) {
+	file, err := os.Open(path)
 	if err != nil {
 		b.Fatal(err)
 	}
-	return raw
+	defer file.Close()
+	for lines := bufio.NewScanner(file); lines.Scan(); n++ {
+		add(b, in, lines.Bytes())
+	}
+	return n
+}
+
+// watchMemory looks at rssAnon until the highest value is asked for.
+func watchMemory() (peak func() int) {
+	done, result := make(chan struct{}), make(chan int)
+	go func() {
+		highest := 0
+		for tick := time.NewTicker(5 * time.Millisecond); ; {
+			highest = max(highest, rssAnon())
+			select {
+			case <-tick.C:
+			case <-done:
+				tick.Stop()
+				result <- highest
+				return
+			}
+		}
+	}()
+	return func() int {
+		close(done)
+		return <-result
+	}
 }

@@ -69,9 +69,15 @@ var corpus = sync.OnceValue(func() [][]byte {
 	return all
 })
 
-// dataSet returns the values of the messages in the data set: the large one
-// if SSBSYNC_DATA names the folder that has it, else testdata's.
-func dataSet(t testing.TB) [][]byte {
+// dataSet returns the values of the messages in the data set.
+func dataSet(t testing.TB) (values [][]byte) {
+	eachValue(t, func(value []byte) { values = append(values, bytes.Clone(value)) })
+	return values
+}
+
+// eachValue reads the data set: the large one if SSBSYNC_DATA names the folder
+// that has it, else testdata's.
+func eachValue(t testing.TB, f func(value []byte)) {
 	t.Helper()
 	path := filepath.Join("..", "..", "testdata", "fixtures-2k.jsonl.zst")
 	if folder := os.Getenv("SSBSYNC_DATA"); folder != "" {
@@ -82,20 +88,20 @@ func dataSet(t testing.TB) [][]byte {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	dec, err := zstd.NewReader(file)
+	dec, err := zstd.NewReader(file, zstd.WithDecoderConcurrency(1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer dec.Close()
-	var values [][]byte
+	n := 0
 	lines := bufio.NewScanner(dec)
 	for lines.Scan() {
-		values = append(values, bytes.Clone(ecmajson.Get(lines.Bytes(), "value")))
+		f(ecmajson.Get(lines.Bytes(), "value"))
+		n++
 	}
-	if lines.Err() != nil || len(values) == 0 {
-		t.Fatalf("%s: %d messages, %v", path, len(values), lines.Err())
+	if lines.Err() != nil || n == 0 {
+		t.Fatalf("%s: %d messages, %v", path, n, lines.Err())
 	}
-	return values
 }
 
 // faulty is a store whose writes can be held up or fail.

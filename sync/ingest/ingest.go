@@ -76,14 +76,14 @@ type Config struct {
 	Workers int   // goroutines that verify; 0 = GOMAXPROCS
 	Memory  int64 // bound of the bytes on their way; 0 = 24 MiB
 
-	BatchMessages int // most messages verified at once; 0 = 1,024
+	BatchMessages int // most messages verified at once; 0 = 512
 	GroupMessages int // most messages of a commit; 0 = 16,384
 }
 
 // Bounds that have no switch.
 const (
 	defaultMemory        = 24 << 20
-	defaultBatchMessages = 1024
+	defaultBatchMessages = 512
 	defaultGroupMessages = 16384
 
 	// batchBytes bounds the raw bytes of a batch that holds several messages.
@@ -112,10 +112,10 @@ type Pipeline struct {
 	lastWork  time.Time      // when something was delivered last
 	publishes []*publication // for the writer
 	flushing  map[*Intake]int
+	spares    spares
 
 	self    *Intake // on whose account retries go that no intake caused
 	waiting waiting // of the writer
-	spare   sync.Pool
 }
 
 // New returns a pipeline that does nothing until Run is called.

@@ -134,7 +134,8 @@ func (i *Intake) notify() {
 // Flush waits until all that was handed over before is decided and durable,
 // and returns what became of it since the Flush before. It returns an error
 // when ctx ends first, or the pipeline stopped without having got so far; the
-// Summary then holds what is known, and the next Flush will repeat it.
+// Summary then holds what is known. When the context of Run ended, Flush still
+// tells, without an error, what became of all that Add had taken.
 func (i *Intake) Flush(ctx context.Context) (Summary, error) {
 	if err := i.settle(ctx); err != nil {
 		return i.peek(), err
@@ -157,10 +158,11 @@ func (i *Intake) settle(ctx context.Context) error {
 		p.mu.Unlock()
 		err := p.await(ctx, changed)
 		p.mu.Lock()
-		if err != nil && i.settled < target {
+		if err != nil && i.settled >= target {
+			return nil // what is missing is only a second try of what waits
+		}
+		if err != nil {
 			return err
-		} else if err != nil {
-			return nil
 		}
 	}
 	return nil

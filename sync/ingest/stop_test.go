@@ -17,7 +17,7 @@ import (
 // Several intakes hand over the same corpus at the same time, in different
 // orders and portions: the store is the same as ever.
 func TestInterleavings(t *testing.T) {
-	for seed := range uint64(4) {
+	for seed := range uint64(2 * series) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := start(t, small())
 			sums := make([]ingest.Summary, 4)
@@ -137,7 +137,7 @@ func canceled() context.Context {
 // Run ends at a random moment: what Add took is stored, nothing else, and
 // another run completes it.
 func TestStopAnywhere(t *testing.T) {
-	for seed := range uint64(12) {
+	for seed := range uint64(6 * series) {
 		s := openStore(t)
 		r := startOn(t, s, small())
 		in := r.Open(ingest.Source{})

@@ -51,7 +51,8 @@ type FeedSummary struct {
 }
 
 // Summary counts what became of the messages that were handed to an intake
-// since its previous Flush. Always
+// since its previous Flush. A message that waited and attached meanwhile counts
+// as New. Always
 //
 //	Messages + Retried = New + Duplicate + Rejected + Refused + Waiting + Evicted + Forked + Frozen
 type Summary struct {
@@ -60,7 +61,7 @@ type Summary struct {
 	Duplicate int64 // held already
 	Rejected  int64 // bad input; see Rejects
 	Refused   int64 // of feeds that Source.Accept does not want
-	Waiting   int64 // valid, but what lies before them is missing; see Gaps
+	Waiting   int64 // valid, but what lies before them is missing: they wait in the store; see Gaps
 	Evicted   int64 // as Waiting, but there was no room for them to wait
 	Forked    int64 // another message of the same place was there first; see Forks
 	Frozen    int64 // of feeds that are forked already

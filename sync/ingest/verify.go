@@ -46,6 +46,7 @@ func (p *Pipeline) deliver(b *batch) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	i := b.intake
+	p.dropRaw(b)
 	if b.retry() {
 		p.pass(b)
 	} else {

@@ -161,7 +161,7 @@ func (p *Pipeline) removeRetried(g *group) error {
 		if !b.retry() {
 			continue
 		}
-		p.waiting.onWay -= len(b.buf)
+		p.waiting.onWay -= b.weight
 		delete(p.waiting.tried, b.attempt.feed)
 		if err := p.moved(b.attempt.feed, b.attempt.watchers...); err != nil {
 			return err
@@ -214,6 +214,7 @@ func (p *Pipeline) attachable(feed refs.Feed, limit int) ([]store.Record, error)
 		return nil, fmt.Errorf("reading messages that wait: %w", err)
 	}
 	if len(recs) == 0 {
+		delete(p.waiting.owners, feed)
 		return nil, nil
 	}
 	head, err := p.cfg.Store.Head(feed)
@@ -264,7 +265,8 @@ func (p *Pipeline) again(a *attempt, run []store.Record) bool {
 	}
 	b.attempt, b.retried = a, run
 	b.charge = 0 // the gate knows nothing of it
-	p.waiting.onWay += len(b.buf)
+	b.weight = len(b.buf)
+	p.waiting.onWay += b.weight
 	b.intake.prepend(b)
 	return true
 }

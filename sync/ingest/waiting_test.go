@@ -30,7 +30,7 @@ func small() ingest.Config {
 
 // A corpus in any order ends complete, whether it goes in at one time or many.
 func TestAnyOrder(t *testing.T) {
-	for seed := range uint64(6) {
+	for seed := range uint64(3 * series) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			cfg := ingest.Config{}
 			if seed > 0 {

@@ -14,7 +14,7 @@ import (
 const (
 	quiet   = 2 * time.Millisecond   // after which a stream counts as ended
 	maxAge  = 300 * time.Millisecond // that a message waits for others
-	crowd   = 32                     // messages during one commit make a stream
+	crowd   = 8                      // messages during one commit make a stream
 	forever = time.Hour
 )
 
@@ -177,10 +177,8 @@ func (p *Pipeline) settle(g *group) {
 			i.settled++
 			i.notify()
 		}
+		p.dropItems(b)
 	}
 	p.mu.Unlock()
 	p.gate.release(free)
-	for _, b := range g.batches {
-		p.recycle(b)
-	}
 }
