@@ -171,12 +171,24 @@ func (c *Call) setMethod(name json.RawMessage) error {
 	return nil
 }
 
-// serve runs the handler of a call.
+// serve runs the handler of a call. A stream is counted off before its end goes
+// out, so that a peer that keeps to the limit is never refused; the end does not
+// wait for the peer, as an answer may.
 func (s *Session) serve(c *Call, cancel context.CancelCauseFunc) {
 	defer s.handlers.Done()
+	defer cancel(nil)
 	err := s.protected(c)
+	if c.Stream == nil {
+		c.finish(err)
+		s.uncount(c)
+		return
+	}
+	s.uncount(c)
 	c.finish(err)
-	cancel(nil)
+}
+
+// uncount notes that a call's handler has returned.
+func (s *Session) uncount(c *Call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.Stream == nil {

@@ -159,7 +159,7 @@ func (s *Session) open(ctx context.Context, typ Type, method string, args []any)
 	}
 	p := Packet{Req: st.req, Stream: true, Kind: JSON, Body: body}
 	if err := s.out.push(ctx, st, p); err != nil {
-		s.unreceived(st, err)
+		s.drop(st, err)
 		return nil, err
 	}
 	return st, nil

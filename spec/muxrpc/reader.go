@@ -138,21 +138,32 @@ func (st *Stream) endsWithPeer(why error) bool {
 	return why != nil || st.typ == Source || st.typ == Sink && st.mine
 }
 
-// unreceived ends receiving on st on our side: the queue is dropped, Recv gets
-// why.
-func (s *Session) unreceived(st *Stream, why error) {
+// endReceiving ends receiving on st: what is queued can still be received, then
+// Recv gives why.
+func (s *Session) endReceiving(st *Stream, why error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if st.recvErr == nil {
 		st.recvErr = why
 		signal(st.more)
 	}
-	st.queue = nil
-	s.release(st, st.queued)
 	if st.mine {
 		delete(s.outgoing, st.req) // what still comes is dropped
 		st.stop(nil)
 	}
+	s.room.Signal()
+}
+
+// drop is endReceiving without what is queued: nobody wants it.
+func (s *Session) drop(st *Stream, why error) {
+	s.endReceiving(st, why)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(st.queue) > 0 {
+		st.recvErr = why // an end that came before would hide what is dropped
+	}
+	st.queue = nil
+	s.release(st, st.queued)
 }
 
 // finish counts a call of the peer off when both sides are through with it.

@@ -172,7 +172,7 @@ func record(conn io.Reader) *transcript {
 // waitFor waits until packets of req satisfy ok, and returns them.
 func (tr *transcript) waitFor(t testing.TB, req int32, ok func([]muxrpc.Packet) bool) []muxrpc.Packet {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(20 * time.Second)
 	for {
 		tr.mu.Lock()
 		got := slices.Clone(tr.packets[req])

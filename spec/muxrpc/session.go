@@ -178,7 +178,7 @@ func (s *Session) end(cause error) {
 		c <- answer{err: why}
 	}
 	for _, st := range streams {
-		s.unreceived(st, why)
+		s.endReceiving(st, why)
 	}
 }
 

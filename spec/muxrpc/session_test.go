@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"testing"
 
 	"github.com/ssbsync/ssbsync/spec/muxrpc"
@@ -70,6 +71,7 @@ func testMux() *muxrpc.Mux {
 func pair(t testing.TB, c muxrpc.Config) (client, server *muxrpc.Session) {
 	t.Helper()
 	a, b := muxrpc.Pipe()
+	c.Log = slog.New(slog.DiscardHandler)
 	if c.Handler == nil {
 		c.Handler = testMux()
 	}

@@ -115,7 +115,7 @@ func (st *Stream) CloseSend() error {
 // do nothing.
 func (st *Stream) Close(err error) error {
 	st.sess.check(st.sess.out.end(st, endBody(err), ErrStreamClosed))
-	st.sess.unreceived(st, ErrStreamClosed)
+	st.sess.drop(st, ErrStreamClosed)
 	return nil
 }
 
@@ -139,5 +139,5 @@ func (st *Stream) Finish(ctx context.Context) error {
 // as a JavaScript reader's abort is, and later Recvs the cause.
 func (st *Stream) abort(cause error) {
 	st.sess.check(st.sess.out.end(st, endClean, cause))
-	st.sess.unreceived(st, cause)
+	st.sess.drop(st, cause)
 }
