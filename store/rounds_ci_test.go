@@ -1,0 +1,9 @@
+//go:build ci
+
+package store_test
+
+// How long the random series are.
+const (
+	rottenRounds = 5000
+	killRounds   = 200
+)
