@@ -9,8 +9,11 @@ import (
 	"github.com/ssbsync/ssbsync/store/durable"
 )
 
+// formatBundle names the first version of the bundle in a have.
+const formatBundle = "bundle-1"
+
 // ourFormats lists, ascending, the formats and codecs this version reads.
-func ourFormats() []string { return []string{"bundle-1", bundle.CodecJSONL} }
+func ourFormats() []string { return []string{formatBundle, bundle.CodecJSONL} }
 
 // acknowledge leaves our have on the medium if it says something new, and
 // reports whether it did. Our store must be durable by then.

@@ -2,6 +2,7 @@ package stick
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,14 +53,21 @@ func (p *Peer) demand(others []*Have, o ExportOptions, explicit bool) (*demand, 
 	}
 	d := &demand{own: p.Keys.Feed(), unknown: explicit || o.All || len(others) == 0}
 	for _, h := range others {
-		if p.trusts(h.Identity) {
+		switch {
+		case !h.Reading(formatBundle) || !h.Reading(codecOf(o)):
+			// Nothing we write would ever reach it: serving it would fill
+			// the medium with copies.
+		case p.trusts(h.Identity):
 			d.haves = append(d.haves, h)
-		} else {
+		default:
 			d.strangers = append(d.strangers, h)
 		}
 	}
 	return d, nil
 }
+
+// codecOf returns the codec an export writes.
+func codecOf(o ExportOptions) string { return cmp.Or(o.Codec, bundle.CodecJSONL) }
 
 func recipient(o ExportOptions) string {
 	if (o.To != refs.Feed{}) {

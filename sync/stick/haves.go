@@ -29,20 +29,22 @@ func (p *Peer) readHaves(sc *scene, rep *Report) error {
 	if err != nil {
 		return err
 	}
+	stores := byStore(sc.listing.haves)
 	own := ID(p.Store.ID())
-	for store, files := range byStore(sc.listing.haves) {
-		if store == own {
-			if err := p.readOwn(sc, files, rep); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := p.readStore(sc, files, known); err != nil {
+	sc.mine = &ownHaves{}
+	if files := stores[own]; files != nil {
+		if err := p.readOwn(sc, files, rep); err != nil {
 			return err
 		}
+		delete(stores, own)
 	}
-	if sc.mine == nil {
-		sc.mine = &ownHaves{}
+	gone := p.dropStrangers(known, stores)
+	var news []*Have
+	for _, files := range stores {
+		news = append(news, p.readStore(sc, files, known)...)
+	}
+	if err := p.ledger.keepHaves(sc.stick.id, news, gone); err != nil {
+		return err
 	}
 	sc.others = present(sc.listing.haves, known, ID(p.Store.ID()))
 	sc.visit = newestVisit(sc.others, sc.mine.newest)
@@ -66,24 +68,55 @@ func byStore(files []haveFile) map[ID][]haveFile {
 // readStore reads the files of one foreign store until one says what was
 // known before. Counters below the highest known are normal (media are
 // cloned) and ignored.
-func (p *Peer) readStore(sc *scene, files []haveFile, known map[writer]*Have) error {
+func (p *Peer) readStore(sc *scene, files []haveFile, known map[writer]*Have) (news []*Have) {
 	for _, f := range files {
 		if p.isKnown(f, known) {
-			return nil
+			break
 		}
 		h, err := p.readHave(sc.stick, f)
 		if err != nil {
 			continue // damaged, unsigned, of another stick or network: says nothing
 		}
-		if old := known[h.writer()]; old != nil && old.Counter >= h.Counter {
+		old := known[h.writer()]
+		if old != nil && old.Counter >= h.Counter || old == nil && !p.admits(h, known) {
 			continue
 		}
 		known[h.writer()] = h
-		if err := p.ledger.keepHave(sc.stick.id, h); err != nil {
-			return err
+		news = append(news, h)
+	}
+	return news
+}
+
+// Bounds of what strangers can make us remember of one medium.
+const (
+	maxStrangers       = 64
+	maxStrangerEntries = 1 << 14 // holdings, wanted feeds, blobs and damage of each
+)
+
+// admits reports whether a have of somebody new is taken notice of.
+func (p *Peer) admits(h *Have, known map[writer]*Have) bool {
+	if p.trusts(h.Identity) {
+		return true
+	}
+	strangers := 0
+	for w := range known {
+		if !p.trusts(w.identity) {
+			strangers++
 		}
 	}
-	return nil
+	return strangers < maxStrangers && len(h.Holdings)+len(h.Feeds)+len(h.Blobs)+len(h.Damaged) <= maxStrangerEntries
+}
+
+// dropStrangers forgets the strangers that have no file on the medium any
+// more, and returns them.
+func (p *Peer) dropStrangers(known map[writer]*Have, stores map[ID][]haveFile) (gone []writer) {
+	for w := range known {
+		if stores[w.store] == nil && !p.trusts(w.identity) {
+			gone = append(gone, w)
+			delete(known, w)
+		}
+	}
+	return gone
 }
 
 // isKnown reports whether a file says nothing new. What a stranger wrote does
@@ -137,8 +170,8 @@ func (p *Peer) readHaveFile(st *Stick, f haveFile) (*Have, [32]byte, error) {
 // means that the store was restored from a copy: from now on it is another
 // one.
 func (p *Peer) readOwn(sc *scene, files []haveFile, rep *Report) error {
-	own := &ownHaves{files: files}
-	sc.mine = own
+	own := sc.mine
+	own.files = files
 	counter, err := p.ledger.counter()
 	if err != nil {
 		return err

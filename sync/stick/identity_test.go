@@ -210,3 +210,45 @@ func TestOwnBranchThatDoesNotAttach(t *testing.T) {
 	}
 	a.wantHead(1, 3)
 }
+
+// TestHavesOfStrangers floods a medium with haves: what they make us remember
+// is bounded, and nobody who is trusted is overlooked.
+func TestHavesOfStrangers(t *testing.T) {
+	a, b, m := newNode(t, 1), newNode(t, 2), newMedium(t)
+	a.post(11, 30)
+	st := m.open()
+	b.visit(m)
+	for i := range byte(200) {
+		h := &stick.Have{Network: network, Stick: st.ID(), Identity: feed(100), Store: stick.ID{0xff, i}, Counter: 1, Visit: 1 << 50, WantAll: true, Reads: stick.OurFormats()}
+		m.write(stick.HaveName(h.Store, 1), stick.EncodeHave(h, pair(100)))
+	}
+	// A stranger speaks for the store of b.
+	h := &stick.Have{Network: network, Stick: st.ID(), Identity: feed(100), Store: b.store.ID(), Counter: 99, Visit: 2, Reads: stick.OurFormats(),
+		Holdings: []stick.Holding{{Feed: feed(11), Seq: 30}}}
+	m.write(stick.HaveName(h.Store, 99), stick.EncodeHave(h, pair(100)))
+	if rep := a.visit(m); rep.Export.Messages != 30 {
+		t.Errorf("export: %+v", rep.Export)
+	}
+	b.visit(m)
+	b.wantHead(11, 30)
+	a.visit(m)
+	b.visit(m)
+	m.unchanged(func() { a.visit(m); b.visit(m) })
+	if newest := a.visit(m); newest.Have {
+		t.Error("a has wrote again")
+	}
+}
+
+// TestReaderOfAnotherCodec: for a store that cannot read what we write nothing
+// is written, not everything at each visit.
+func TestReaderOfAnotherCodec(t *testing.T) {
+	a, m := newNode(t, 1), newMedium(t)
+	a.post(11, 30)
+	st := m.open()
+	h := &stick.Have{Network: network, Stick: st.ID(), Identity: feed(2), Store: stick.ID{1}, Counter: 1, Visit: 1, WantAll: true, Reads: []string{"bundle-9"}}
+	m.write(stick.HaveName(h.Store, 1), stick.EncodeHave(h, pair(2)))
+	a.export(m, stick.ExportOptions{})
+	if rep := a.visit(m); rep.Export.Messages != 0 {
+		t.Errorf("second visit: %+v", rep.Export)
+	}
+}

@@ -143,9 +143,24 @@ func (l *ledger) eachHave(prefix []byte, fn func(*Have)) error {
 	})
 }
 
-// keepHave remembers the newest have of a writer.
-func (l *ledger) keepHave(stick ID, h *Have) error {
-	return l.store.Table(haveTable).Put(haveKey(stick, h.writer()), h.body())
+// keepHaves remembers the newest haves on a stick and forgets writers.
+func (l *ledger) keepHaves(stick ID, news []*Have, gone []writer) error {
+	if len(news) == 0 && len(gone) == 0 {
+		return nil
+	}
+	return l.store.Table(haveTable).Update(func(tx *store.TableTx) error {
+		for _, w := range gone {
+			if err := tx.Delete(haveKey(stick, w)); err != nil {
+				return err
+			}
+		}
+		for _, h := range news {
+			if err := tx.Put(haveKey(stick, h.writer()), h.body()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func (h *Have) writer() writer { return writer{h.Identity, h.Store} }

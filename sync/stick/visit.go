@@ -44,6 +44,9 @@ func (p *Peer) Visit(ctx context.Context, st *Stick, o VisitOptions) (VisitRepor
 	if err != nil {
 		return rep, err
 	}
+	if n := rep.Import.RefusedFeeds; n > 0 {
+		rep.Import.hint("%d feeds here are nobody's we follow: ssbsync import takes them all", n)
+	}
 	started = p.Now()
 	rep.Have, err = p.give(ctx, sc, o.Export, false, &rep.Export, progress)
 	if rep.ReadOnly = isReadOnly(err); rep.ReadOnly {
