@@ -72,14 +72,15 @@ func (s *State) wish(i int, p *peer) {
 	case l.theirs == refused && l.has(flagHeard):
 		// They do not want to hear of it.
 	case !s.shared(i, p):
-		l.set(flagTx, false)
 		s.tell(i, p)
-	case l.theirs == f.mine && !l.has(flagTold):
-		// Both know from their last session.
+	case !l.has(flagTold) && f.knows(*l):
 	case l.theirs != refused && s.mayAsk(i, p):
 		s.ask(i, p)
 	default:
 		s.tell(i, p)
+	}
+	if l.has(flagTx) && s.shared(i, p) {
+		s.send(i, p) // they asked before
 	}
 }
 
@@ -162,13 +163,17 @@ func (s *State) note(i int, p *peer, n Note) {
 	l.theirs = n.Seq
 	switch {
 	case !s.shared(i, p):
-		l.set(flagTx, false)
+		// What they asked for is remembered: they may not ask again when it
+		// is shared after all.
+		l.asked, l.sent = n.Seq, max(n.Seq, 0)
+		l.set(flagTx, n.Receive)
 		if n.Replicate && !l.has(flagTold) {
 			s.tell(i, p)
 		}
 		return
 	case !n.Replicate:
-		l.set(flagTx, false)
+		// They forget what we told, so that it must be told again later.
+		l.set(flagTx|flagTold, false)
 		s.release(i, p)
 		return
 	case n.Seq > f.mine && f.source != p && s.mayAsk(i, p):
@@ -208,7 +213,8 @@ func (s *State) Received(id, author refs.Feed, seq int64) bool {
 		return false
 	}
 	f, l := &s.feeds[i], p.linkAt(i)
-	if !l.has(flagTold) || !l.told.Replicate || f.frozen || l.has(flagBarred) {
+	asked := f.source == p || l.has(flagTold) && l.told.Replicate
+	if !asked || f.frozen || l.has(flagBarred) {
 		return false
 	}
 	l.theirs = max(l.theirs, seq)

@@ -118,17 +118,21 @@ func (s *State) greet(p *peer) {
 	p.speaks, p.hello = true, true
 	for i := range s.feeds {
 		f, l := &s.feeds[i], p.link(i)
-		if !s.shared(i, p) || l.theirs == f.mine {
+		if !s.shared(i, p) || f.knows(l) {
 			continue
-		}
-		if l.theirs == refused && l.told.Seq == f.mine {
-			continue // they refused when we had told just this
 		}
 		if f.source == nil && !f.frozen && l.theirs != refused {
 			s.setSource(i, p)
 		}
 		s.tell(i, p)
 	}
+}
+
+// knows reports whether the other side knows from the last session what we
+// could tell: it holds as much, or refused when just this had been told. A
+// feed of which we hold nothing is told always, because we need it.
+func (f *feed) knows(l link) bool {
+	return l.theirs == f.mine && f.mine > 0 || l.theirs == refused && l.told.Seq == f.mine
 }
 
 // Disconnect closes a session and returns what to remember of the peer. Its
