@@ -27,18 +27,23 @@ func rename(root *os.Root, from, to string, replace bool) error {
 		return root.Rename(from, to)
 	}
 	err := renameNew(root, from, to)
-	if !errors.Is(err, errors.ErrUnsupported) {
-		return err
+	if errors.Is(err, errors.ErrUnsupported) {
+		return renameByLink(root, from, to)
 	}
-	// A second name is as good, and fails when the name is taken.
-	err = root.Link(from, to)
+	return err
+}
+
+// renameByLink renames without overwriting where no system call does: it gives
+// the file a second name, which fails when that is taken, and removes the first.
+func renameByLink(root *os.Root, from, to string) error {
+	err := root.Link(from, to)
 	if err == nil {
 		return root.Remove(from)
 	}
-	if errors.Is(err, fs.ErrExist) {
+	if errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	// FAT through FUSE, for one, has neither. Names of our files are unique,
+	// FAT through FUSE, for one, has no links either. Names of our files are unique,
 	// so looking first is good enough.
 	if _, err := root.Lstat(to); err == nil {
 		return fs.ErrExist
