@@ -6,10 +6,18 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 )
 
+// memoryGoal is the size of the heap, in bytes, from which garbage is collected
+// more eagerly: this program runs on small machines. GOMEMLIMIT overrides it.
+const memoryGoal = 128 << 20
+
 func main() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryGoal)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the second Ctrl-C kills
 	code := run(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr)

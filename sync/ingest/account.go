@@ -29,12 +29,35 @@ func (p *Pipeline) account(g *group) {
 	}
 }
 
-// tellOwn hands a message of the own feed to who guards it.
-func (p *Pipeline) tellOwn(it *item) {
-	if p.cfg.OnOwn == nil || it.msg == nil || it.feed != p.cfg.Own || p.cfg.Own.IsZero() {
-		return
+// guards reports whether a verified message is of the feed that is guarded.
+func (p *Pipeline) guards(it *item) bool {
+	return p.cfg.OnOwn != nil && it.msg != nil && it.feed == p.cfg.Own && !p.cfg.Own.IsZero()
+}
+
+// tellAhead hands messages of the own feed that lie beyond its head to who
+// guards it, before they are stored: a crash in between must not leave a store
+// that holds the proof and no longer knows that it lacked it.
+func (p *Pipeline) tellAhead(g *group) error {
+	for _, e := range g.entries {
+		if !p.guards(e.it) {
+			continue
+		}
+		head, err := p.cfg.Store.Head(p.cfg.Own)
+		if err != nil {
+			return fmt.Errorf("reading the own head: %w", err)
+		}
+		if e.it.seq > head.Seq {
+			e.it.told = true
+			p.cfg.OnOwn(e.it.msg)
+		}
 	}
-	if it.fate != duplicate && it.fate != rejected {
+	return nil
+}
+
+// tellOwn hands a message of the own feed that lies behind its head, another
+// branch, to who guards it.
+func (p *Pipeline) tellOwn(it *item) {
+	if p.guards(it) && !it.told && it.fate != duplicate && it.fate != rejected {
 		p.cfg.OnOwn(it.msg)
 	}
 }

@@ -34,6 +34,7 @@ type item struct {
 	seq        int64
 	msg        *message.Message // when fate is verified, until it is settled
 	reason     string           // when fate is rejected
+	told       bool             // Config.OnOwn knows of it
 }
 
 // fate is what has become of a message.

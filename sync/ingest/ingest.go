@@ -69,7 +69,8 @@ type Config struct {
 
 	// Own, when not zero, is the identity's feed, and OnOwn is called with each
 	// verified message of it that came in by an Intake and that the store
-	// lacked. It is called by the writer, before any Publish that follows.
+	// lacked. It is called by the writer, before the message is stored and before
+	// any Publish that follows.
 	Own   refs.Feed
 	OnOwn func(*message.Message)
 

@@ -137,6 +137,9 @@ func (p *Pipeline) append(g *group) error {
 	if len(g.entries) == 0 {
 		return nil
 	}
+	if err := p.tellAhead(g); err != nil {
+		return err
+	}
 	results, err := p.cfg.Store.Append(g.messages())
 	if err != nil {
 		return fmt.Errorf("storing messages: %w", err)

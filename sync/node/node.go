@@ -162,7 +162,7 @@ func (n *Node) openParts() (err error) {
 		Own: n.keys.Feed(), OnOwn: n.proved,
 	})
 	n.peer, err = stick.New(stick.Config{
-		Store: n.store, Ingest: n.ingest, Keys: n.keys, Network: n.network, Policy: n.policy, Guard: n.guard, Now: n.options.Now,
+		Store: n.store, Ingest: n.ingest, Keys: n.keys, Network: n.network, Net: n.hmac, Policy: n.policy, Guard: n.guard, Now: n.options.Now,
 	})
 	n.mux = n.newMux()
 	return err
