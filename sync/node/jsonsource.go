@@ -33,8 +33,14 @@ type jsonSource struct {
 	eof  bool
 }
 
+// newJSONSource returns a source that reads r; a byte order mark in front,
+// which editors on Windows write, is skipped.
 func newJSONSource(r io.Reader) *jsonSource {
-	return &jsonSource{in: bufio.NewReaderSize(r, maxItem)}
+	in := bufio.NewReaderSize(r, maxItem)
+	if mark, _ := in.Peek(3); string(mark) == "\ufeff" { // a short source shows later
+		in.Discard(len(mark))
+	}
+	return &jsonSource{in: in}
 }
 
 // Next returns the next item, io.EOF at the end, or the source's error.
@@ -48,7 +54,7 @@ func (s *jsonSource) Next() (jsonItem, error) {
 		return jsonItem{line: start, err: errItemTooLong}, nil
 	}
 	if line[0] != '{' {
-		return jsonItem{line: start, err: fmt.Errorf("not a JSON object: %.40q", line)}, nil
+		return jsonItem{line: start, err: fmt.Errorf("not a JSON object: %.40q", bytes.TrimSpace(line))}, nil
 	}
 	depth := newDepth()
 	if depth.scan(line) {
@@ -109,7 +115,7 @@ func (s *jsonSource) skipBlank() ([]byte, error) {
 			return nil, err
 		}
 		if line == nil || len(bytes.TrimSpace(line)) > 0 {
-			return bytes.TrimRight(line, "\r\n"), nil
+			return line, nil
 		}
 	}
 }
