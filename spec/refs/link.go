@@ -30,13 +30,19 @@ func ParseLink(s string) (Link, error) {
 }
 
 // parseLinkQuery reads a query whose unbox key was not escaped, which is how
-// everyone writes it: its spaces were plus signs of base64.
+// everyone writes it: its spaces were plus signs of base64. Like ssb-ref it
+// leaves more than one such key alone.
 func parseLinkQuery(s string) Query {
 	q := parseQuery(s)
+	unbox, n := 0, 0
 	for i := range q {
 		if q[i].Name == "unbox" {
-			q[i].Value = strings.ReplaceAll(q[i].Value, " ", "+")
+			unbox = i
+			n++
 		}
+	}
+	if n == 1 {
+		q[unbox].Value = strings.ReplaceAll(q[unbox].Value, " ", "+")
 	}
 	return q
 }

@@ -1,9 +1,6 @@
 package refs
 
-import (
-	"strings"
-	"unicode/utf8"
-)
+import "strings"
 
 // Query is the parameters of a link or URI in the order they were written.
 type Query []Param
@@ -53,7 +50,7 @@ func parseQuery(s string) Query {
 
 func unescapeField(s string) string {
 	s, _ = unescape(strings.ReplaceAll(s, "+", " "))
-	return strings.ToValidUTF8(s, string(utf8.RuneError))
+	return string([]rune(s)) // U+FFFD for every byte that is not UTF-8
 }
 
 // unescape decodes %xx and reports whether every "%" began such an escape.

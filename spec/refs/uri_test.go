@@ -103,7 +103,7 @@ func checkURI(t *testing.T, c uriCase, stricter tally) {
 	if address := u.MultiserverAddress(); c.ToMultiserver != nil && address != *c.ToMultiserver || c.ToMultiserver == nil && address != "" {
 		t.Errorf("%s: address %q", c.ID, address)
 	}
-	if c.Decompose.Throws != "" || len(u.Query) > 0 {
+	if c.Decompose.Throws != "" || strings.Contains(c.Input, "?") {
 		return // a spelling that decompose does not know
 	}
 	d := c.Decompose
