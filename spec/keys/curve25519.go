@@ -12,6 +12,9 @@ import (
 // Curve25519 returns the X25519 public key of a feed, for boxes and
 // handshakes. Like libsodium's crypto_sign_ed25519_pk_to_curve25519 it fails
 // for bytes that are no point of the curve or none of the main subgroup.
+//
+// libsodium 1.0.18, which the JavaScript programs use, overlooks a component
+// of order 2. Such keys are made on purpose only, so they are refused here.
 func Curve25519(feed refs.Feed) ([32]byte, error) {
 	compressed := curve.CompressedEdwardsY(feed)
 	var point curve.EdwardsPoint

@@ -14,6 +14,19 @@ import (
 // loadedKeys is what ssb-keys makes of a secret file.
 type loadedKeys struct{ Curve, Public, Private, ID string }
 
+// UnmarshalJSON takes whatever the JSON of a secret file was: what is no
+// string, or in no object, is left out.
+func (k *loadedKeys) UnmarshalJSON(raw []byte) error {
+	var fields map[string]any
+	if json.Unmarshal(raw, &fields) == nil {
+		k.Curve, _ = fields["curve"].(string)
+		k.Public, _ = fields["public"].(string)
+		k.Private, _ = fields["private"].(string)
+		k.ID, _ = fields["id"].(string)
+	}
+	return nil
+}
+
 // usable reports whether these are an Ed25519 identity that does not
 // contradict itself: the rule by which ParseSecret is stricter than ssb-keys,
 // which returns whatever the JSON holds.
