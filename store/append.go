@@ -136,6 +136,7 @@ func (a *appender) addAll(msgs []*message.Message, results []Result) (err error)
 		}
 		a.received = h.received
 	}
+	a.entries = make([]idEntry, 0, len(msgs))
 	for i, m := range msgs {
 		if results[i], err = a.add(m); err != nil {
 			return fmt.Errorf("feed %s, message %d: %w", m.Feed(), m.Seq(), err)

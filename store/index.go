@@ -34,10 +34,11 @@ func shorten(id refs.Message, keep int) (short shortID) {
 	return short
 }
 
-// block returns the row of the index that the id belongs to. 16,384 rows stay
-// within a page each up to some ten million messages, and a small store does
-// not have a row for every message.
-func (id shortID) block() uint16 { return binary.BigEndian.Uint16(id[:]) &^ 3 }
+// block returns the row of the index that the id belongs to: one of 4,096. A
+// batch of 32,000 messages then changes each row once instead of making as many
+// changes as it has messages, and a row stays within a page up to two million
+// messages.
+func (id shortID) block() uint16 { return binary.BigEndian.Uint16(id[:]) &^ 15 }
 
 // part returns what an entry in the row holds of the id.
 func (id shortID) part() [idPartLen]byte { return [idPartLen]byte(id[1:]) }
@@ -155,7 +156,10 @@ func (a *appender) extendChunk(number uint32, seq int64, rx []uint64) (int, erro
 
 func (a *appender) flushIDs() error {
 	slices.SortFunc(a.entries, func(x, y idEntry) int {
-		return cmp.Or(cmp.Compare(x.block, y.block), cmp.Compare(x.rx, y.rx))
+		if x.block != y.block {
+			return cmp.Compare(x.block, y.block)
+		}
+		return cmp.Compare(x.rx, y.rx)
 	})
 	a.ids.FillPercent = indexFill
 	for rest := a.entries; len(rest) > 0; {

@@ -18,7 +18,7 @@ import (
 //	feeds     32 feed id → u32 feed number, u32 head sequence, 32 head id
 //	numbers   u32 feed number (from 1, without holes) → 32 feed id
 //	sequences u32 feed number, u32 (sequence-1)/64 → up to 64 u48 receive numbers
-//	ids       u16 first 14 bits of the id, two zero bits → entries of
+//	ids       u16 first 12 bits of the id, four zero bits → entries of
 //	          bytes 1…6 of the id, u48 receive number; in receive order
 //	forks     32 feed id → u32 sequence, 32 id of ours, 32 id of the other,
 //	          u64 receive time, u32 CRC-32C of all else, value of the other
