@@ -68,15 +68,21 @@ type FrameError struct {
 
 // Error names the part, the cause and, for messages, the number lost.
 func (e *FrameError) Error() string {
-	s := fmt.Sprintf("%s at byte %d is %s", e.name(), e.Offset, e.Cause)
-	if e.Detail != "" {
-		s += ": " + e.Detail
-	}
+	s := e.Brief()
 	switch {
 	case len(e.Runs) > 0:
 		s += fmt.Sprintf(" (%d messages lost: %s)", e.messages(), e.where())
 	case e.Blob != nil:
 		s += fmt.Sprintf(" (blob %s lost)", e.Blob)
+	}
+	return s
+}
+
+// Brief names the part and the cause, and leaves out what was lost.
+func (e *FrameError) Brief() string {
+	s := fmt.Sprintf("%s at byte %d is %s", e.name(), e.Offset, e.Cause)
+	if e.Detail != "" {
+		s += ": " + e.Detail
 	}
 	return s
 }

@@ -46,12 +46,12 @@ type verifier struct {
 
 // hashes reads the frames that were not read in this visit.
 func (v *verifier) hashes(ctx context.Context, s *source) error {
-	if s.checked && len(s.damaged) == 0 {
+	if s.checked && len(s.damaged) == 0 && len(s.accused) == 0 {
 		return nil
 	}
 	for i := range s.frames {
 		number := manifestFrame(i)
-		if s.read[number] || s.checked && !s.lost(number) {
+		if s.read[number] || s.checked && !s.suspect(number) {
 			continue
 		}
 		if err := context.Cause(ctx); err != nil {
@@ -61,7 +61,7 @@ func (v *verifier) hashes(ctx context.Context, s *source) error {
 	}
 	for i := range s.facts.blobs {
 		number := s.blobFrame(i)
-		if s.read[number] || s.checked && !s.lost(number) {
+		if s.read[number] || s.checked && !s.suspect(number) {
 			continue
 		}
 		if r, err := v.readers.get(s); err == nil {
@@ -73,6 +73,19 @@ func (v *verifier) hashes(ctx context.Context, s *source) error {
 		s.checked, s.learnt = true, true
 	}
 	return nil
+}
+
+// suspect reports whether a frame is to be read again although it was good
+// once.
+func (s *source) suspect(number int) bool {
+	return s.lost(number) || slices.Contains(s.accused, 0) || slices.Contains(s.accused, number)
+}
+
+// forget makes a visit read everything on the medium.
+func (sc *scene) forget() {
+	for _, s := range sc.sources {
+		s.checked = false
+	}
 }
 
 // settled reports whether each frame was found good or damaged; read errors,

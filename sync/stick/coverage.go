@@ -26,6 +26,10 @@ type source struct {
 	// 0, the range table, stands for the whole bundle.
 	doubted []int
 
+	// accused frames are those that somebody else found damaged here. That
+	// makes us look again, and believe what we see.
+	accused []int
+
 	learnt bool // something of this is not in the ledger yet
 }
 

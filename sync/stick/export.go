@@ -334,7 +334,6 @@ func (e *exporter) account(m *bundle.Manifest) {
 func (e *exporter) leave(rest []piece) {
 	if n := messages(rest); n > 0 {
 		e.rep.Left += n
-		e.rep.hint("%d messages had no room and are left for the next export", n)
 	}
 }
 

@@ -263,30 +263,47 @@ func newestVisit(haves []*Have, own *Have) uint64 {
 	return newest
 }
 
-// honour marks what stores that we trust found damaged.
+// maxAccused bounds the bytes that a visit reads again because strangers say
+// that they are damaged.
+const maxAccused = 64 << 20
+
+// honour marks what stores that we trust found damaged, and what others say
+// they found.
 func (p *Peer) honour(sc *scene) {
 	sources := make(map[string]*source, len(sc.sources))
 	for _, s := range sc.sources {
 		sources[s.name] = s
 	}
+	room := int64(maxAccused)
 	for _, h := range sc.others {
-		if !p.trusts(h.Identity) {
-			continue
-		}
+		trusted := p.trusts(h.Identity)
 		for _, d := range h.Damaged {
-			if s := sources[d.Bundle]; s != nil {
+			s := sources[d.Bundle]
+			switch {
+			case s == nil:
+			case trusted:
 				s.doubt(d.Frames)
+			case len(s.accused) > 0:
+				s.accused = append(s.accused, orAll(d.Frames)...)
+			case room >= s.size:
+				room -= s.size
+				s.accused = append(s.accused, orAll(d.Frames)...)
 			}
 		}
 	}
 }
 
+// orAll returns the frames, or 0 for all of them when none is named.
+func orAll(frames []int) []int {
+	if len(frames) == 0 {
+		return []int{0}
+	}
+	return frames
+}
+
 // doubt notes frames that somebody found damaged; none stands for all.
 func (s *source) doubt(frames []int) {
-	if len(frames) == 0 {
-		frames = []int{0}
-	}
-	s.doubted = append(s.doubted, frames...)
+	s.doubted = append(s.doubted, orAll(frames)...)
 }
 
 // heed draws the conclusions for our own identity: who uses it besides us,

@@ -238,10 +238,11 @@ func TestWrongNetwork(t *testing.T) {
 	data := pack(t, 1, [32]byte{1}, a.records(11, 1, 50))
 	m.open()
 	m.put(data)
-	if rep := b.importAll(m); rep.New != 0 || len(rep.Warnings) != 1 {
-		t.Errorf("bundle of another network: %+v", rep)
+	rep, err := b.peer.Import(t.Context(), m.open(), stick.ImportOptions{})
+	if rep.New != 0 || rep.Foreign != 1 || !errors.Is(err, stick.ErrNetwork) {
+		t.Errorf("bundle of another network: %v, %+v", err, rep)
 	}
-	_, err := b.peer.ImportBundle(t.Context(), "x", bytes.NewReader(data), int64(len(data)), stick.ImportOptions{})
+	_, err = b.peer.ImportBundle(t.Context(), "x", bytes.NewReader(data), int64(len(data)), stick.ImportOptions{})
 	if !errors.Is(err, stick.ErrNetwork) {
 		t.Errorf("one bundle of another network: %v", err)
 	}

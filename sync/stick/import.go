@@ -22,7 +22,8 @@ var ErrNetwork = errors.New("of another network")
 // Import takes in what lies on the medium and our store lacks. It never
 // writes to the medium. What could not be taken is named in the report (see
 // Report.Partly); the error says why the import ended early, and the report
-// then what was done until then.
+// then what was done until then. A medium that holds bundles of other networks
+// only is ErrNetwork.
 func (p *Peer) Import(ctx context.Context, st *Stick, o ImportOptions) (Report, error) {
 	end, err := p.begin(ctx)
 	if err != nil {
@@ -37,6 +38,9 @@ func (p *Peer) Import(ctx context.Context, st *Stick, o ImportOptions) (Report, 
 	}
 	if err == nil {
 		err = p.take(ctx, sc, o, &rep, progress)
+	}
+	if err == nil && rep.Foreign > 0 {
+		err = fmt.Errorf("every bundle there is %w", ErrNetwork)
 	}
 	p.finish(&rep, started)
 	return rep, err
@@ -57,10 +61,10 @@ func (p *Peer) ImportBundle(ctx context.Context, name string, r io.ReaderAt, siz
 		return b, io.NopCloser(nil), err
 	}
 	if s.study(); s.broken != "" {
-		return rep, fmt.Errorf("%s: %s", name, s.broken)
+		return rep, errors.New(s.broken)
 	}
 	if s.network != p.Network {
-		return rep, fmt.Errorf("%s: bundle %s is %w", name, s.facts.name, ErrNetwork)
+		return rep, fmt.Errorf("bundle %s is %w", s.facts.name, ErrNetwork)
 	}
 	sc := &scene{stick: &Stick{loose: true}, sources: []*source{s}}
 	err = p.take(ctx, sc, o, &rep, orNothing(o.Progress))
@@ -70,6 +74,7 @@ func (p *Peer) ImportBundle(ctx context.Context, name string, r io.ReaderAt, siz
 
 // finish completes a report.
 func (p *Peer) finish(rep *Report, started time.Time) {
+	rep.Explain()
 	rep.Seconds = p.Now().Sub(started).Seconds()
 }
 
@@ -147,7 +152,6 @@ func (p *Peer) take(ctx context.Context, sc *scene, o ImportOptions, rep *Report
 	}
 	rep.Bundles += int64(len(im.touched))
 	im.nameLosses(lacks)
-	im.explain()
 	return p.ledger.keep(sc.stick.id, sc.sources, nil)
 }
 
@@ -175,7 +179,7 @@ func (im *importer) usable(sc *scene) []*source {
 		}
 	}
 	if foreign > 0 && len(usable) == 0 {
-		im.rep.warn("all %d bundles here are of another network", foreign)
+		im.rep.Foreign = int64(foreign)
 	}
 	return usable
 }
@@ -214,6 +218,7 @@ func (im *importer) round(ctx context.Context, jobs []job, o ImportOptions) (*la
 	}
 	// What was handed over is kept, whatever ended the round.
 	sum, err := im.intake.Flush(context.WithoutCancel(ctx))
+	im.nameRejects(sum.Rejects)
 	im.rep.count(sum)
 	for _, d := range sum.Feeds {
 		if d.New > 0 {
@@ -276,13 +281,22 @@ func (im *importer) loseFrame(j job, err error) {
 	key := place{j.src, j.frame}
 	l, again := im.lost[key]
 	if !again {
-		l = Loss{Bundle: j.src.label, Frame: manifestFrame(j.frame), Reason: err.Error()}
+		l = Loss{Bundle: j.src.label, Frame: manifestFrame(j.frame), Reason: reasonOf(err)}
 	}
 	for _, t := range j.takes {
 		feed := j.src.frames[j.frame].runs[t.run].Feed
 		l.Spans = append(l.Spans, vector.Span{Feed: feed, First: t.first, Last: t.last})
 	}
 	im.lost[key] = l
+}
+
+// reasonOf says why a frame cannot be read, without what was in it.
+func reasonOf(err error) string {
+	var bad *bundle.FrameError
+	if errors.As(err, &bad) {
+		return bad.Brief()
+	}
+	return underlying(err).Error()
 }
 
 // nameLosses reports the frames of which something is lacking still: what
@@ -306,6 +320,27 @@ func (im *importer) nameLosses(lacks *lack) {
 	}
 }
 
+// markOf returns the mark that a message was handed over after.
+func (im *importer) markOf(pos int64) (mark, bool) {
+	i, found := slices.BinarySearchFunc(im.marks, pos, func(m mark, pos int64) int { return cmp.Compare(m.pos, pos) })
+	if !found {
+		i--
+	}
+	if i < 0 {
+		return mark{}, false
+	}
+	return im.marks[i], true
+}
+
+// nameRejects says of rejected messages where they lie.
+func (im *importer) nameRejects(rejects []ingest.Reject) {
+	for i := range rejects {
+		if m, ok := im.markOf(rejects[i].Pos); ok {
+			rejects[i].Source = fmt.Sprintf("%s frame %d", m.src.label, manifestFrame(m.frame))
+		}
+	}
+}
+
 // onReject runs in the pipeline.
 func (im *importer) onReject(r ingest.Reject) {
 	im.mu.Lock()
@@ -318,14 +353,10 @@ func (im *importer) spoilRejected() {
 	im.mu.Lock()
 	defer im.mu.Unlock()
 	for _, pos := range im.rejects {
-		i, found := slices.BinarySearchFunc(im.marks, pos, func(m mark, pos int64) int { return int(m.pos - pos) })
-		if !found {
-			i--
-		}
-		if i < 0 {
+		m, ok := im.markOf(pos)
+		if !ok {
 			continue
 		}
-		m := im.marks[i]
 		m.src.frames[m.frame].runs[m.run].spoil(m.first + pos - m.pos)
 		m.src.learnt = true
 	}
@@ -374,19 +405,4 @@ func owes(j job, lacks *lack) bool {
 		r := &j.src.frames[j.frame].runs[t.run]
 		return !r.lie && len(lacks.spans(vector.Span{Feed: r.Feed, First: t.first, Last: t.last})) > 0
 	})
-}
-
-// explain adds the hints that follow from the outcome.
-func (im *importer) explain() {
-	rep := im.rep
-	for _, gap := range rep.Gaps[:min(len(rep.Gaps), 5)] {
-		if gap.First == gap.Last {
-			rep.hint("feed %s needs %d", gap.Feed, gap.First)
-		} else {
-			rep.hint("feed %s needs %d–%d", gap.Feed, gap.First, gap.Last)
-		}
-	}
-	for _, f := range rep.Forks {
-		rep.warn("feed %s is forked at %d: nothing more of it is taken", f.Feed, f.Seq)
-	}
 }

@@ -121,6 +121,10 @@ type ExportOptions struct {
 	// covers it. An export without visit does so anyway.
 	All bool
 
+	// Check reads every bundle on the medium again, instead of trusting what
+	// earlier visits found.
+	Check bool
+
 	DryRun bool // count, and write nothing
 	NoHave bool // leave no have file
 

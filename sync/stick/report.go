@@ -33,6 +33,7 @@ type Report struct {
 	Refused      int64 `json:"refused,omitempty"`      // messages of feeds that policy does not want
 	RefusedFeeds int64 `json:"refusedFeeds,omitempty"` // and how many feeds those are
 	Forked       int64 `json:"forked,omitempty"`       // messages of feeds that are forked
+	Foreign      int64 `json:"foreign,omitempty"`      // bundles of other networks, where there were no others
 	Left         int64 `json:"left,omitempty"`         // messages an export had no room for
 	DryRun       bool  `json:"dryRun,omitempty"`
 	Unverified   bool  `json:"unverified,omitempty"` // written, but the cache could not be dropped to compare
@@ -63,9 +64,9 @@ type Skip struct {
 }
 
 // Partly reports whether something that was there could not be taken: it is
-// named in Losses, Skipped or Rejects.
+// named in Losses, Skipped, Rejects or Forks.
 func (r *Report) Partly() bool {
-	return len(r.Losses) > 0 || len(r.Skipped) > 0 || r.Rejected > 0
+	return len(r.Losses) > 0 || len(r.Skipped) > 0 || r.Rejected > 0 || r.Forked > 0
 }
 
 // VisitReport says what a visit did.

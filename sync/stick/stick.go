@@ -127,7 +127,7 @@ func Create(root *os.Root) (*Stick, error) {
 	}
 	for _, dir := range []string{baseDir, bundlesDir, haveDir, tmpDir} {
 		if err := makeDir(root, dir); err != nil {
-			return nil, fmt.Errorf("making the layout of the stick: %v", err)
+			return nil, fmt.Errorf("making the layout of the stick: %w", err)
 		}
 	}
 	m := marker{Format: markerFormat, Mode: modeOpen}

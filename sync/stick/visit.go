@@ -47,10 +47,12 @@ func (p *Peer) Visit(ctx context.Context, st *Stick, o VisitOptions) (VisitRepor
 	if n := rep.Import.RefusedFeeds; n > 0 {
 		rep.Import.hint("%d feeds here are nobody's we follow: ssbsync import takes them all", n)
 	}
+	if rep.Import.Foreign > 0 {
+		rep.Import.warn("every bundle here was of another network")
+	}
 	started = p.Now()
 	rep.Have, err = p.give(ctx, sc, o.Export, false, &rep.Export, progress)
 	if rep.ReadOnly = isReadOnly(err); rep.ReadOnly {
-		rep.Export.hint("the medium takes no writes: what was imported is safe, but nobody learns of it there")
 		err = nil
 	}
 	p.finish(&rep.Export, started)
@@ -97,6 +99,9 @@ func (p *Peer) ExportBundle(ctx context.Context, w io.Writer, o ExportOptions) (
 // give is the second half of a visit: check, cover, write, acknowledge. It
 // reports whether a have was written.
 func (p *Peer) give(ctx context.Context, sc *scene, o ExportOptions, explicit bool, rep *Report, progress func(Progress)) (bool, error) {
+	if o.Check {
+		sc.forget()
+	}
 	if err := p.verify(ctx, sc, rep, progress); err != nil {
 		return false, err
 	}

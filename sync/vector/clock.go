@@ -31,8 +31,9 @@ type Entry struct {
 
 // Span is a piece of a feed: the messages First to Last, both included.
 type Span struct {
-	Feed        refs.Feed
-	First, Last int64
+	Feed  refs.Feed `json:"feed"`
+	First int64     `json:"first"`
+	Last  int64     `json:"last"`
 }
 
 // Len returns the number of messages in the span; 0 when Last is below First.
