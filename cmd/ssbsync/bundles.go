@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -90,12 +91,13 @@ func (p *program) bundlesOf(source string) ([]string, *os.Root, error) {
 		return nil, nil, err
 	}
 	names, err := findBundles(root)
-	if err == nil && len(names) == 0 {
-		err = fmt.Errorf("%s holds no bundles", source)
-	}
 	if err != nil {
 		root.Close()
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("%s: %w", source, err)
+	}
+	if len(names) == 0 {
+		root.Close()
+		return nil, nil, fmt.Errorf("%s holds no bundles", source)
 	}
 	return names, root, nil
 }
@@ -103,18 +105,53 @@ func (p *program) bundlesOf(source string) ([]string, *os.Root, error) {
 // findBundles lists the bundles of a folder: those of a stick's layout, and
 // loose ones at its top.
 func findBundles(root *os.Root) ([]string, error) {
-	var names []string
-	for _, pattern := range []string{"*" + bundleSuffix, "ssbsync/bundles/*/*" + bundleSuffix} {
-		found, err := fs.Glob(root.FS(), pattern)
-		if err != nil {
-			return nil, err
-		}
-		names = append(names, found...)
-		if len(names) > stick.MaxFiles {
-			return nil, stick.ErrTooManyFiles
+	l := bundleList{root: root, room: stick.MaxFiles}
+	l.add(".")
+	for _, shard := range l.entries("ssbsync/bundles") {
+		if shard.IsDir() {
+			l.add("ssbsync/bundles/" + shard.Name())
 		}
 	}
-	return names, nil
+	return l.names, l.err
+}
+
+// bundleList collects the names of bundles, up to the first error.
+type bundleList struct {
+	root  *os.Root
+	room  int // directory entries that may still be looked at
+	names []string
+	err   error
+}
+
+// add takes the bundles of one folder.
+func (l *bundleList) add(dir string) {
+	for _, e := range l.entries(dir) {
+		if isBundleName(e.Name()) {
+			l.names = append(l.names, path.Join(dir, e.Name()))
+		}
+	}
+}
+
+// entries lists a folder; one that is not there is empty.
+func (l *bundleList) entries(dir string) []fs.DirEntry {
+	if l.err != nil {
+		return nil
+	}
+	info, err := l.root.Lstat(dir)
+	if err == nil && !info.IsDir() {
+		return nil // opening a pipe would wait for ever
+	}
+	var entries []fs.DirEntry
+	if err == nil {
+		entries, err = fs.ReadDir(l.root.FS(), dir)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		l.err = err
+	}
+	if l.room -= len(entries); l.room < 0 {
+		l.err = stick.ErrTooManyFiles
+	}
+	return entries
 }
 
 // openBundle opens one bundle and hands it to the task.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"syscall"
 	"time"
 
 	"github.com/ssbsync/ssbsync/spec/muxrpc"
@@ -17,6 +18,8 @@ import (
 // storeTimeout is how long a command waits for another process to leave the
 // store.
 const storeTimeout = 5 * time.Second
+
+const hintNoSpace = "make room, then repeat the command: what was stored or written whole is kept"
 
 // client is a connection to a node: the commands know nothing else of it.
 type client struct {
@@ -36,6 +39,9 @@ func (p *program) connect() (*client, error) {
 	})
 	if errors.Is(err, store.ErrLocked) {
 		return nil, &codedError{code: exitInUse, err: fmt.Errorf("%s is in use by another process", home), hint: "wait until it is done, or give another home folder with --path"}
+	}
+	if errors.Is(err, syscall.ENOSPC) {
+		return nil, withHint(err, hintNoSpace)
 	}
 	if err != nil {
 		return nil, err
@@ -78,14 +84,23 @@ func (p *program) with(do func(*client) error) error {
 		return err
 	}
 	err = explainRemote(do(c))
-	return errors.Join(err, c.close())
+	if closed := c.close(); err == nil {
+		err = closed // else it only repeats why the work failed
+	}
+	return err
 }
 
-// explainRemote maps the node's errors to exit codes.
+// explainRemote maps the node's errors to exit codes and hints.
 func explainRemote(err error) error {
 	var remote *muxrpc.RemoteError
-	if errors.As(err, &remote) && remote.Name == node.ErrorUsage {
+	if !errors.As(err, &remote) {
+		return err
+	}
+	switch remote.Name {
+	case node.ErrorUsage:
 		return &codedError{code: exitUsage, err: err}
+	case node.ErrorNoSpace:
+		return withHint(err, hintNoSpace)
 	}
 	return err
 }

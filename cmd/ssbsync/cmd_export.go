@@ -37,6 +37,7 @@ Examples:
 			&cli.StringFlag{Name: "to", Usage: "only what the node with this `ID` lacked when its last have was seen (a feed id or a store id)"},
 			&cli.StringFlag{Name: "max-size", Usage: "write at most `SIZE`, such as 500M"},
 			&cli.BoolFlag{Name: "all", Usage: "write also what every node known there has already"},
+			&cli.BoolFlag{Name: "check", Usage: "read again what lies there, to write again what is damaged"},
 			&cli.BoolFlag{Name: "no-have", Usage: "do not leave a note of what this node has and wants"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "say what would be written, and write nothing"},
 		),
@@ -58,7 +59,7 @@ func exportSelection(c *cli.Context) (node.Carriage, error) {
 	if err != nil {
 		return o, err
 	}
-	o.To, o.All, o.NoHave, o.DryRun = c.String("to"), c.Bool("all"), c.Bool("no-have"), c.Bool("dry-run")
+	o.To, o.All, o.NoHave, o.DryRun, o.Check = c.String("to"), c.Bool("all"), c.Bool("no-have"), c.Bool("dry-run"), c.Bool("check")
 	if c.IsSet("max-size") {
 		o.MaxSize, err = parseSize(c.String("max-size"))
 	}
@@ -88,7 +89,7 @@ func (p *program) export(ctx context.Context, destination string, o node.Carriag
 	} else if err := p.printReport("exported", report); err != nil {
 		return err
 	}
-	if report.Partly() {
+	if report.Partly() || report.Left > 0 && o.MaxSize == 0 {
 		return errPartly
 	}
 	return nil

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -95,6 +97,7 @@ func (p *program) importAll(ctx context.Context, c *client, sources []string, o 
 		if err := p.printReport("imported", report); err != nil {
 			return err
 		}
+		p.explainLosses(source, report)
 		partly = partly || report.Partly()
 	}
 	if len(failed) == 1 {
@@ -161,12 +164,23 @@ func (p *program) importReader(ctx context.Context, c *client, in io.Reader, o n
 	go func() { sent <- feed(ctx, stream, in) }()
 	item, err := p.follow(ctx, stream, nil)
 	if err != nil {
-		return nil, err
+		return nil, cmp.Or(unreadable(sent), err)
 	}
-	if err := <-sent; err != nil {
-		return nil, err
+	return item.Report, <-sent
+}
+
+// unreadable returns the error of the source that ended an import, nil when
+// something else did.
+func unreadable(sent <-chan error) error {
+	var failed *fs.PathError
+	select {
+	case err := <-sent:
+		if errors.As(err, &failed) {
+			return err
+		}
+	default: // still sending: the node had enough
 	}
-	return item.Report, nil
+	return nil
 }
 
 // feed sends everything that in holds.

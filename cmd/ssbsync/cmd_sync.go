@@ -24,6 +24,7 @@ Example:
    ssbsync sync /media/me/STICK`,
 		Flags: append(selectionFlags(),
 			&cli.StringFlag{Name: "max-size", Usage: "write at most `SIZE`, such as 500M"},
+			&cli.BoolFlag{Name: "check", Usage: "read again what lies there, to write again what is damaged"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "say what would be written, and write nothing"},
 		),
 		Action: func(c *cli.Context) error {
@@ -63,7 +64,7 @@ func (p *program) visit(ctx context.Context, path string, o node.Carriage) error
 	if err := p.printVisit(report); err != nil {
 		return err
 	}
-	if report.Partly() {
+	if report.Partly() || report.Export.Left > 0 && o.MaxSize == 0 {
 		return errPartly
 	}
 	return nil
@@ -79,7 +80,7 @@ func (p *program) printVisit(report *stick.VisitReport) error {
 	p.explain(&report.Export)
 	switch {
 	case report.ReadOnly:
-		p.warn("the stick takes no writes: nobody will learn there what was imported here")
+		p.warn("the stick takes no writes: what was imported is safe, but nobody learns of it there")
 	case !report.Export.Unverified:
 		fmt.Fprintln(p.stdout, "safe to remove")
 	}

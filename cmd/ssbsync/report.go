@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/ssbsync/ssbsync/sync/stick"
@@ -73,6 +74,19 @@ func counts(r *stick.Report) string {
 	return strings.Join(parts, ", ")
 }
 
+// explainLosses says how a damaged stick gets whole again.
+func (p *program) explainLosses(source string, r *stick.Report) {
+	if len(r.Losses) == 0 || p.quiet || p.json || !isFolder(source) {
+		return
+	}
+	fmt.Fprintf(p.stderr, "hint: leave word of the damage there (ssbsync sync %s), or have it written again where it comes from (ssbsync export --check %s)\n", source, source)
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
 // explain names on standard error what the summary only counts.
 func (p *program) explain(r *stick.Report) {
 	for i, loss := range r.Losses {
@@ -101,20 +115,24 @@ func (p *program) explain(r *stick.Report) {
 	}
 }
 
+// maxSpansNamed is how many pieces of feeds a damaged piece names.
+const maxSpansNamed = 3
+
 // lossText names a damaged piece and the messages that were in it.
 func lossText(l stick.Loss) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "bundle %s", l.Bundle)
-	if l.Frame >= 0 {
-		fmt.Fprintf(&b, " frame %d", l.Frame)
+	if len(l.Spans) == 0 {
+		return fmt.Sprintf("%s: %s", l.Bundle, l.Reason)
 	}
-	fmt.Fprintf(&b, " is damaged: %s", l.Reason)
+	var lost int64
+	var spans []string
 	for i, span := range l.Spans {
-		if i == 3 {
-			fmt.Fprintf(&b, "; and %d more feeds", len(l.Spans)-i)
-			break
+		lost += span.Len()
+		if i < maxSpansNamed {
+			spans = append(spans, fmt.Sprintf("%s %d–%d", span.Feed, span.First, span.Last))
 		}
-		fmt.Fprintf(&b, "; lost feed %s sequences %d–%d", span.Feed, span.First, span.Last)
 	}
-	return b.String()
+	if more := len(l.Spans) - maxSpansNamed; more > 0 {
+		spans = append(spans, fmt.Sprintf("and %d more", more))
+	}
+	return fmt.Sprintf("%s: %s: lost %s: %s", l.Bundle, l.Reason, plural(lost, "message"), strings.Join(spans, ", "))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"time"
@@ -26,6 +27,7 @@ type Carriage struct {
 	DryRun  bool        `json:"dryRun,omitempty"`
 	All     bool        `json:"all,omitempty"`
 	NoHave  bool        `json:"noHave,omitempty"`
+	Check   bool        `json:"check,omitempty"` // export, sync: read again what lies there
 	Codec   string      `json:"codec,omitempty"`
 }
 
@@ -71,20 +73,7 @@ func (n *Node) importFolder(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stre
 // carried from now on.
 func (n *Node) imported(ctx context.Context, st *muxrpc.Stream, name string, report *stick.Report, err error) error {
 	if err != nil {
-		return fmt.Errorf("importing %s: %w", name, err)
-	}
-	for _, reject := range report.Rejects {
-		report.Warnings = append(report.Warnings, reject.Error())
-	}
-	for _, fork := range report.Forks {
-		report.Warnings = append(report.Warnings, fmt.Sprintf("feed %s is forked at sequence %d: nothing more of it is accepted", fork.Feed, fork.Seq))
-	}
-	for i, gap := range report.Gaps {
-		if i == 3 {
-			report.Hints = append(report.Hints, fmt.Sprintf("and %d more feeds need earlier messages (see: ssbsync status)", len(report.Gaps)-i))
-			break
-		}
-		report.Hints = append(report.Hints, fmt.Sprintf("feed %s needs %d–%d", gap.Feed, gap.First, gap.Last))
+		return spaceError(fmt.Errorf("importing %s: %w", name, err))
 	}
 	if err := n.policy.carry(report.Brought); err != nil {
 		return err
@@ -109,11 +98,11 @@ func (n *Node) exportFolder(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stre
 	out.Progress = progressTo(ctx, st)
 	s, err := openDestination(root, o.DryRun)
 	if err != nil {
-		return fmt.Errorf("exporting to %s: %w", o.Path, err)
+		return spaceError(fmt.Errorf("exporting to %s: %w", o.Path, err))
 	}
 	report, err := n.peer.Export(ctx, s, out)
 	if err != nil {
-		return fmt.Errorf("exporting to %s: %w", o.Path, err)
+		return spaceError(fmt.Errorf("exporting to %s: %w", o.Path, err))
 	}
 	return st.Send(ctx, CarriageItem{Report: &report})
 }
@@ -152,7 +141,7 @@ func (n *Node) sync(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stream) erro
 	}
 	report, err := n.peer.Visit(ctx, s, stick.VisitOptions{Accept: accept, Export: out, Progress: progressTo(ctx, st)})
 	if err != nil {
-		return fmt.Errorf("syncing with %s: %w", o.Path, err)
+		return spaceError(fmt.Errorf("syncing with %s: %w", o.Path, err))
 	}
 	if err := n.policy.refresh(ctx); err != nil {
 		return err
@@ -199,7 +188,7 @@ func (n *Node) selection(o Carriage) (func(refs.Feed) bool, error) {
 
 // exportOptions turns the options of a call into those of an export.
 func (n *Node) exportOptions(o Carriage) (stick.ExportOptions, error) {
-	out := stick.ExportOptions{MaxSize: o.MaxSize, All: o.All, DryRun: o.DryRun, NoHave: o.NoHave, Codec: o.Codec}
+	out := stick.ExportOptions{MaxSize: o.MaxSize, All: o.All, DryRun: o.DryRun, NoHave: o.NoHave, Check: o.Check, Codec: o.Codec}
 	var err error
 	if out.Feed, err = n.selection(o); err != nil || o.To == "" {
 		return out, err
@@ -275,12 +264,16 @@ type streamReader struct {
 	stream *muxrpc.Stream
 	rest   []byte
 	read   int64 // bytes so far
+	err    error // that reading ended with, but for the end of the stream
 }
 
 func (r *streamReader) Read(b []byte) (int, error) {
 	for len(r.rest) == 0 {
 		item, err := r.stream.Recv(r.ctx)
 		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				r.err = err
+			}
 			return 0, err
 		}
 		r.rest = item.Body

@@ -2,12 +2,16 @@ package node
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/ssbsync/ssbsync/bundle"
 	"github.com/ssbsync/ssbsync/spec/muxrpc"
@@ -19,9 +23,13 @@ import (
 // bundleMagicLen is how many bytes tell a bundle from other files.
 const bundleMagicLen = 24
 
+// bundleSuffix is how the names of bundles end.
+const bundleSuffix = ".ssb.zst"
+
 // importStream imports what the caller streams: a bundle, or messages as JSON
 // objects, plain or compressed with zstd. Which it is shows in the first
-// bytes.
+// bytes; what is named like a bundle is taken for one even when they are
+// damaged.
 func (n *Node) importStream(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stream) error {
 	var o Carriage
 	if err := options(c, &o); err != nil {
@@ -42,11 +50,14 @@ func (n *Node) importStream(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stre
 	switch {
 	case len(magic) == 0:
 		return fmt.Errorf("importing %s: nothing in it", o.Name)
-	case bundle.IsBundle(magic):
+	case bundle.IsBundle(magic) || strings.HasSuffix(o.Name, bundleSuffix):
 		report, err = n.importBundle(ctx, st, in, o.Name, accept)
 	case bundle.IsZstd(magic):
 		report, err = n.importZstd(ctx, st, in, o, accept, source)
+	case isUTF16(magic):
+		err = errors.New("the text is UTF-16: convert it to UTF-8")
 	default:
+		skipMark(in)
 		report, err = n.importJSON(ctx, st, in, o, accept, source)
 	}
 	return n.imported(ctx, st, o.Name, &report, err)
@@ -91,19 +102,33 @@ func (n *Node) importJSON(ctx context.Context, st *muxrpc.Stream, in io.Reader, 
 		progress(stick.Progress{Phase: stick.Reading, Bytes: source.read, TotalBytes: o.Size, Messages: read})
 	})
 	sum, flushErr := intake.Flush(ctx)
-	if err := errors.Join(err, flushErr); err != nil {
+	if flushErr != nil {
+		return stick.Report{}, flushErr
+	}
+	if source.err != nil && err != nil {
 		return stick.Report{}, err
 	}
 	report := stick.NewReport(sum)
+	if err != nil {
+		// The source was read to its end: it is its content that is cut.
+		report.Losses = append(report.Losses, stick.Loss{Bundle: o.Name, Frame: -1, Reason: err.Error()})
+	}
 	report.Messages += bad.count
 	report.Rejected += bad.count
-	for _, reject := range bad.first {
-		reject.Source = o.Name
-		report.Rejects = append(report.Rejects, reject)
-	}
+	report.Rejects = byLine(o.Name, append(report.Rejects, bad.first...))
+	report.Explain()
 	report.Bytes = source.read
 	report.Seconds = n.options.Now().Sub(began).Seconds()
 	return report, nil
+}
+
+// byLine sorts the rejected messages of a file by the lines they start on.
+func byLine(name string, rejects []ingest.Reject) []ingest.Reject {
+	slices.SortFunc(rejects, func(a, b ingest.Reject) int { return cmp.Compare(a.Pos, b.Pos) })
+	for i := range rejects {
+		rejects[i].Source = fmt.Sprintf("%s line %d", name, rejects[i].Pos)
+	}
+	return rejects
 }
 
 // maxBadItems is how many items that are no JSON object are named.
@@ -130,7 +155,7 @@ func (n *Node) handItems(ctx context.Context, intake *ingest.Intake, items *json
 		case errors.Is(err, io.EOF):
 			return bad, nil
 		case err != nil:
-			return bad, fmt.Errorf("behind line %d: %w", items.line, err)
+			return bad, fmt.Errorf("reading on behind line %d: %w", items.line, err)
 		case item.err != nil:
 			bad.note(item)
 			continue
@@ -142,4 +167,18 @@ func (n *Node) handItems(ctx context.Context, intake *ingest.Intake, items *json
 			progress(read)
 		}
 	}
+}
+
+// skipMark drops the byte order mark that some editors put before UTF-8.
+func skipMark(in *bufio.Reader) {
+	const mark = "\xef\xbb\xbf"
+	if first, _ := in.Peek(len(mark)); string(first) == mark {
+		_, _ = in.Discard(len(mark)) // it was peeked: cannot fail
+	}
+}
+
+// isUTF16 reports whether a text begins like one in UTF-16, which is what
+// some shells write to files.
+func isUTF16(prefix []byte) bool {
+	return bytes.HasPrefix(prefix, []byte{0xff, 0xfe}) || bytes.HasPrefix(prefix, []byte{0xfe, 0xff})
 }
