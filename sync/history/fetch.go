@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/ssbsync/ssbsync/spec/message"
 	"github.com/ssbsync/ssbsync/spec/muxrpc"
@@ -39,8 +40,12 @@ type Fetcher struct {
 	// the message. Its error ends everything.
 	Take func(ctx context.Context, feed refs.Feed, raw []byte) error
 
-	// Parallel is how many feeds are asked for at a time; 0 means 16.
+	// Parallel is how many feeds are asked for at a time by Fetch; 0 means 16.
 	Parallel int
+
+	// Idle is after how long without a message or an end a feed is given up;
+	// 0 means never.
+	Idle time.Duration
 }
 
 // request is the argument of our calls.
@@ -112,15 +117,10 @@ func (f *Fetcher) one(ctx context.Context, feed refs.Feed, live bool) error {
 	}
 	defer st.Close(nil)
 	for {
-		item, err := st.Recv(ctx)
-		var refusal *muxrpc.RemoteError
-		switch {
-		case err == io.EOF, errors.As(err, &refusal):
-			return nil
-		case err != nil:
-			return fmt.Errorf("receiving feed %s: %w", feed, err)
+		raw, err := f.next(ctx, st)
+		if raw == nil || err != nil {
+			return err
 		}
-		raw := Value(item.Body)
 		if author(raw) != feed {
 			return fmt.Errorf("feed %s: %w", feed, ErrForeign)
 		}
@@ -128,6 +128,22 @@ func (f *Fetcher) one(ctx context.Context, feed refs.Feed, live bool) error {
 			return err
 		}
 	}
+}
+
+// next returns the next message of a stream, nil at its end.
+func (f *Fetcher) next(ctx context.Context, st *muxrpc.Stream) ([]byte, error) {
+	if f.Idle > 0 {
+		defer time.AfterFunc(f.Idle, func() { st.Close(nil) }).Stop()
+	}
+	item, err := st.Recv(ctx)
+	var refusal *muxrpc.RemoteError
+	switch {
+	case err == nil:
+		return Value(item.Body), nil
+	case err == io.EOF, errors.As(err, &refusal), errors.Is(err, muxrpc.ErrStreamClosed):
+		return nil, nil
+	}
+	return nil, fmt.Errorf("receiving by createHistoryStream: %w", err)
 }
 
 // Value returns the message of an item in either shape: with its key, or bare.

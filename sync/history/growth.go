@@ -46,6 +46,9 @@ func (g *growth) watch(feed refs.Feed) *watcher {
 		g.stop, g.done, g.err = cancel, make(chan struct{}), nil
 		go g.follow(ctx, g.store.Last(), g.done)
 	}
+	if g.err != nil {
+		w.wake()
+	}
 	return w
 }
 

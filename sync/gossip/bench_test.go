@@ -1,0 +1,199 @@
+package gossip_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ssbsync/ssbsync/bundle"
+	"github.com/ssbsync/ssbsync/spec/message"
+	"github.com/ssbsync/ssbsync/spec/refs"
+	"github.com/ssbsync/ssbsync/store"
+	"github.com/ssbsync/ssbsync/sync/ingest"
+)
+
+// dataSet returns the messages of SSBSYNC_DATA/fixtures-100k.jsonl.zst, or of
+// the small set in testdata.
+func dataSet(t testing.TB) [][]byte {
+	t.Helper()
+	path := "../../testdata/fixtures-2k.jsonl.zst"
+	if dir := os.Getenv("SSBSYNC_DATA"); dir != "" {
+		path = filepath.Join(dir, "fixtures-100k.jsonl.zst")
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	plain, err := bundle.NewZstdReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var values [][]byte
+	lines := bufio.NewScanner(plain)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var kvt struct{ Value json.RawMessage }
+		if err := json.Unmarshal(lines.Bytes(), &kvt); err != nil {
+			t.Fatal(err)
+		}
+		values = append(values, kvt.Value)
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return values
+}
+
+// signed is one signature to verify.
+type signed struct {
+	key  ed25519.PublicKey
+	text []byte
+	sig  []byte
+}
+
+// signatures takes the signed text of each value apart.
+func signatures(t testing.TB, values [][]byte) []signed {
+	t.Helper()
+	list := make([]signed, len(values))
+	for i, value := range values {
+		var buf bytes.Buffer
+		if err := json.Indent(&buf, value, "", "  "); err != nil {
+			t.Fatal(err)
+		}
+		text, rest, ok := bytes.Cut(buf.Bytes(), []byte(",\n  \"signature\": \""))
+		if !ok {
+			t.Fatal("a message without a signature")
+		}
+		sig, err := base64.StdEncoding.DecodeString(string(rest[:88]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		view, err := message.Fields(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list[i] = signed{ed25519.PublicKey(view.Feed[:]), append(slices.Clone(text), "\n}"...), sig}
+	}
+	return list
+}
+
+// verifyAll verifies all signatures on all cores and returns how long it took
+// and how many were good.
+func verifyAll(list []signed) (time.Duration, int64) {
+	start := time.Now()
+	var next, good atomic.Int64
+	var group sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		group.Go(func() {
+			for {
+				end := next.Add(64)
+				begin := end - 64
+				if begin >= int64(len(list)) {
+					return
+				}
+				for _, s := range list[begin:min(end, int64(len(list)))] {
+					if ed25519.Verify(s.key, s.text, s.sig) {
+						good.Add(1)
+					}
+				}
+			}
+		})
+	}
+	group.Wait()
+	return time.Since(start), good.Load()
+}
+
+// load puts the values into the store of a node.
+func (nd *node) load(values [][]byte) {
+	nd.t.Helper()
+	intake := nd.ingest.Open(ingest.Source{Name: "data set"})
+	for _, value := range values {
+		if err := intake.Add(context.Background(), value); err != nil {
+			nd.t.Fatal(err)
+		}
+	}
+	sum, err := intake.Flush(context.Background())
+	if err != nil || sum.New != int64(len(values)) {
+		nd.t.Fatalf("loading: %d of %d, %v", sum.New, len(values), err)
+	}
+}
+
+// authors returns the feeds of the values.
+func authors(t testing.TB, s *store.Store) []refs.Feed {
+	t.Helper()
+	heads, err := s.Heads()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var feeds []refs.Feed
+	for _, h := range heads {
+		feeds = append(feeds, h.Feed)
+	}
+	return feeds
+}
+
+// BenchmarkSync lets an empty node sync from a full one over loopback, both on
+// the same cores, and compares with verifying alone: x is the ratio to it, the
+// larger the better.
+func BenchmarkSync(b *testing.B) {
+	values := dataSet(b)
+	list := signatures(b, values)
+	for _, proto := range []struct {
+		name  string
+		noEBT bool
+	}{{"ebt", false}, {"history", true}} {
+		b.Run(proto.name, func(b *testing.B) { benchSync(b, values, list, proto.noEBT) })
+	}
+}
+
+func benchSync(b *testing.B, values [][]byte, list []signed, noEBT bool) {
+	full := startNode(b, 1, options{noEBT: noEBT, policy: &policy{all: true, feeds: map[refs.Feed]bool{}}})
+	full.load(values)
+	feeds := authors(b, full.store)
+	want, _ := full.store.Vector()
+	var ratios, seconds []float64
+	for b.Loop() {
+		b.StopTimer()
+		empty := startNode(b, 2, options{policy: newPolicy(feeds...)})
+		alone, good := verifyAll(list)
+		if good != int64(len(list)) {
+			b.Fatalf("only %d signatures of %d are good", good, len(list))
+		}
+		runtime.GC()
+		b.StartTimer()
+		start := time.Now()
+		empty.connect(full)
+		for {
+			have, err := empty.store.Vector()
+			if err != nil {
+				b.Fatal(err)
+			}
+			if have.Len() == want.Len() && empty.store.Last() == uint64(len(values)) {
+				break
+			}
+			<-empty.store.Changed(empty.store.Last())
+		}
+		took := time.Since(start)
+		b.StopTimer()
+		ratios = append(ratios, alone.Seconds()/took.Seconds())
+		seconds = append(seconds, took.Seconds())
+		empty.end()
+		b.StartTimer()
+	}
+	slices.Sort(ratios)
+	slices.Sort(seconds)
+	b.ReportMetric(ratios[len(ratios)/2], "x")
+	b.ReportMetric(float64(len(values))/seconds[len(seconds)/2], "msg/s")
+}
