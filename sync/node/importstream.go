@@ -154,6 +154,8 @@ func (n *Node) handItems(ctx context.Context, intake *ingest.Intake, items *json
 		switch {
 		case errors.Is(err, io.EOF):
 			return bad, nil
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			return bad, fmt.Errorf("cut short behind line %d", items.line)
 		case err != nil:
 			return bad, fmt.Errorf("reading on behind line %d: %w", items.line, err)
 		case item.err != nil:

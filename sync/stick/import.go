@@ -94,7 +94,8 @@ type importer struct {
 	intake  *ingest.Intake
 	done    Progress
 	touched map[*source]bool
-	lost    map[place]Loss // frames that could not be read
+	lost    map[place]Loss      // frames that could not be read
+	waits   map[refs.Feed]int64 // messages that went into waiting, by feed
 
 	handed int64  // messages handed over: the position of the next one
 	marks  []mark // where they came from, ascending
@@ -125,7 +126,7 @@ const choosyRounds = 2
 
 // take imports what the sources of a scene hold and our store lacks.
 func (p *Peer) take(ctx context.Context, sc *scene, o ImportOptions, rep *Report, report func(Progress)) error {
-	im := &importer{Peer: p, rep: rep, report: report, touched: make(map[*source]bool), lost: make(map[place]Loss)}
+	im := &importer{Peer: p, rep: rep, report: report, touched: make(map[*source]bool), lost: make(map[place]Loss), waits: make(map[refs.Feed]int64)}
 	defer im.readers.close()
 	im.intake = p.Ingest.Open(ingest.Source{Name: "stick", Accept: im.accepts(o), OnReject: im.onReject})
 	usable := im.usable(sc)
@@ -148,6 +149,9 @@ func (p *Peer) take(ctx context.Context, sc *scene, o ImportOptions, rep *Report
 		}
 	}
 	if err := im.blobs(ctx, usable); err != nil {
+		return err
+	}
+	if err := im.settleWaiting(lacks); err != nil {
 		return err
 	}
 	rep.Bundles += int64(len(im.touched))
@@ -220,9 +224,12 @@ func (im *importer) round(ctx context.Context, jobs []job, o ImportOptions) (*la
 	sum, err := im.intake.Flush(context.WithoutCancel(ctx))
 	im.nameRejects(sum.Rejects)
 	im.rep.count(sum)
-	for _, d := range sum.Feeds {
+	for feed, d := range sum.Feeds {
 		if d.New > 0 {
 			im.rep.Feeds++
+		}
+		if d.Waiting > 0 {
+			im.waits[feed] += d.Waiting
 		}
 	}
 	im.spoilRejected()
@@ -274,6 +281,20 @@ func (im *importer) hand(ctx context.Context, j job) error {
 	im.done.Phase, im.done.Bytes, im.done.Messages = Reading, im.done.Bytes+f.stored, im.handed
 	im.report(im.done)
 	return err
+}
+
+// settleWaiting takes back what was said of messages that waited in one round
+// and attached in a later one.
+func (im *importer) settleWaiting(lacks *lack) error {
+	for feed, n := range im.waits {
+		still, err := im.Store.WaitingOf(feed)
+		if err != nil {
+			return err
+		}
+		im.rep.Waiting -= n - min(n, still.Messages)
+	}
+	im.rep.Gaps = slices.DeleteFunc(im.rep.Gaps, func(gap vector.Span) bool { return lacks.held.head(gap.Feed) >= gap.Last })
+	return nil
 }
 
 // loseFrame notes a frame that cannot be read and what it would have given.
