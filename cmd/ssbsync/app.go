@@ -56,6 +56,9 @@ func (p *program) app() *cli.App {
 		Action:                    noCommand,
 		Commands:                  p.commands(),
 	}
+	for _, flag := range app.Flags {
+		hideDefault(flag)
+	}
 	for _, cmd := range app.Commands {
 		prepare(cmd)
 	}
@@ -66,11 +69,27 @@ func (p *program) app() *cli.App {
 func prepare(cmd *cli.Command) {
 	cmd.OnUsageError = onUsageError
 	cmd.HideHelpCommand = true
+	for _, flag := range cmd.Flags {
+		hideDefault(flag)
+	}
 	for _, sub := range cmd.Subcommands {
 		prepare(sub)
 	}
 	if len(cmd.Subcommands) > 0 && cmd.Action == nil {
 		cmd.Action = noCommand
+	}
+}
+
+// hideDefault keeps "(default: false)" and its like, which tell nobody
+// anything, out of the help.
+func hideDefault(flag cli.Flag) {
+	switch f := flag.(type) {
+	case *cli.BoolFlag:
+		f.DisableDefaultText = true
+	case *cli.IntFlag:
+		f.DisableDefaultText = f.Value < 0
+	case *cli.Int64Flag:
+		f.DisableDefaultText = f.Value < 0
 	}
 }
 
