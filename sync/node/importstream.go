@@ -57,7 +57,6 @@ func (n *Node) importStream(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stre
 	case isUTF16(magic):
 		err = errors.New("the text is UTF-16: convert it to UTF-8")
 	default:
-		skipMark(in)
 		report, err = n.importJSON(ctx, st, in, o, accept, source)
 	}
 	return n.imported(ctx, st, o.Name, &report, err)
@@ -168,14 +167,6 @@ func (n *Node) handItems(ctx context.Context, intake *ingest.Intake, items *json
 		if read%256 == 0 {
 			progress(read)
 		}
-	}
-}
-
-// skipMark drops the byte order mark that some editors put before UTF-8.
-func skipMark(in *bufio.Reader) {
-	const mark = "\xef\xbb\xbf"
-	if first, _ := in.Peek(len(mark)); string(first) == mark {
-		_, _ = in.Discard(len(mark)) // it was peeked: cannot fail
 	}
 }
 
