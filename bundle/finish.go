@@ -1,7 +1,6 @@
 package bundle
 
 import (
-	"bufio"
 	"cmp"
 	"fmt"
 	"io"
@@ -10,10 +9,20 @@ import (
 	"github.com/ssbsync/ssbsync/spec/refs"
 )
 
-// Finish writes the bundle to dst and returns its manifest, whose FileName is
-// the name it must get. A Writer is finished once, whether that succeeds or
-// not.
+// Finish is Seal and WriteTo.
 func (w *Writer) Finish(dst io.Writer) (*Manifest, error) {
+	m, err := w.Seal()
+	if err != nil {
+		return nil, err
+	}
+	_, err = w.WriteTo(dst)
+	return m, err
+}
+
+// Seal ends the bundle, signs it and returns its manifest, whose FileName is
+// the name it must get; nothing can be added any more. WriteTo then writes it.
+// A Writer is sealed once, whether that succeeds or not.
+func (w *Writer) Seal() (*Manifest, error) {
 	if w.err != nil {
 		return nil, w.err
 	}
@@ -30,10 +39,37 @@ func (w *Writer) Finish(dst io.Writer) (*Manifest, error) {
 	if m.FileSize() > w.limits.File {
 		return nil, fmt.Errorf("finishing a bundle: %d bytes, more than %d", m.FileSize(), w.limits.File)
 	}
-	if err := w.write(dst, m, parts); err != nil {
-		return nil, fmt.Errorf("writing bundle %s: %w", m.Name(), err)
-	}
+	w.sealed = w.layOut(m, parts)
 	return m, nil
+}
+
+// layOut returns the pieces of the file, in order.
+func (w *Writer) layOut(m *Manifest, parts []*packed) [][]byte {
+	body := m.Marshal()
+	sig := w.signer.Sign(signed(body))
+	head := appendSkippable(nil, skipManifest, body, sig[:])
+	pieces := append(make([][]byte, 0, len(parts)+3), head)
+	for _, p := range parts {
+		pieces = append(pieces, p.stored)
+	}
+	return append(pieces, head, m.seekTable())
+}
+
+// WriteTo writes the sealed bundle to dst, from memory that it keeps: it can
+// be written again.
+func (w *Writer) WriteTo(dst io.Writer) (int64, error) {
+	if w.sealed == nil {
+		return 0, errOpen
+	}
+	var total int64
+	for _, piece := range w.sealed {
+		n, err := dst.Write(piece)
+		total += int64(n)
+		if err != nil {
+			return total, fmt.Errorf("writing a bundle: %w", err)
+		}
+	}
+	return total, nil
 }
 
 // collect waits for all frames and returns them in the order of the file.
@@ -91,18 +127,4 @@ func (w *Writer) manifest(parts []*packed) *Manifest {
 		m.Frames = append(m.Frames, p.frame)
 	}
 	return m
-}
-
-func (w *Writer) write(dst io.Writer, m *Manifest, parts []*packed) error {
-	body := m.Marshal()
-	sig := w.signer.Sign(signed(body))
-	head := appendSkippable(nil, skipManifest, body, sig[:])
-	out := bufio.NewWriterSize(dst, MaxFrame)
-	out.Write(head) // bufio keeps the first error for Flush
-	for _, p := range parts {
-		out.Write(p.stored)
-	}
-	out.Write(head)
-	out.Write(m.seekTable())
-	return out.Flush()
 }

@@ -25,17 +25,23 @@ func TestManifestLies(t *testing.T) {
 		edit func(p *parts)
 		want string
 	}{
-		"longer than its frames":  {func(p *parts) { p.extra = make([]byte, 1) }, "counts"},
-		"two frames of ranges":    {func(p *parts) { p.manifest.Frames[1].Kind = bundle.KindRanges }, "out of order"},
-		"no ranges":               {func(p *parts) { p.manifest.Frames[0].Kind = bundle.KindMessages }, "out of order"},
-		"blob before messages":    {func(p *parts) { p.manifest.Frames[1].Kind = bundle.KindBlob }, "out of order"},
-		"unknown kind":            {func(p *parts) { p.manifest.Frames[2].Kind = 9 }, "kind 9"},
-		"kind 0":                  {func(p *parts) { p.manifest.Frames[2].Kind = 0 }, "kind 0"},
-		"frame over 1 MiB":        {func(p *parts) { p.manifest.Frames[1].Raw = bundle.MaxFrame + 1 }, "more than 1048576"},
-		"frame of nothing":        {func(p *parts) { p.manifest.Frames[1].Raw = 1 }, "no message"},
-		"frame that grows":        {func(p *parts) { p.manifest.Frames[1].Raw = 1000 }, "1000 bytes take"},
-		"frame without bytes":     {func(p *parts) { p.manifest.Frames[1].Stored = 0 }, "take 0"},
-		"large range table":       {func(p *parts) { p.manifest.Frames[0].Raw = bundle.MaxRangeTable + 1 }, "more than"},
+		"longer than its frames": {func(p *parts) { p.extra = make([]byte, 1) }, "counts"},
+		"two frames of ranges":   {func(p *parts) { p.manifest.Frames[1].Kind = bundle.KindRanges }, "out of order"},
+		"no ranges":              {func(p *parts) { p.manifest.Frames[0].Kind = bundle.KindMessages }, "out of order"},
+		"blob before messages":   {func(p *parts) { p.manifest.Frames[1].Kind = bundle.KindBlob }, "out of order"},
+		"unknown kind":           {func(p *parts) { p.manifest.Frames[2].Kind = 9 }, "kind 9"},
+		"kind 0":                 {func(p *parts) { p.manifest.Frames[2].Kind = 0 }, "kind 0"},
+		"frame over 1 MiB":       {func(p *parts) { p.manifest.Frames[1].Raw = bundle.MaxFrame + 1 }, "more than 1048576"},
+		"frame of nothing":       {func(p *parts) { p.manifest.Frames[1].Raw = 1 }, "no message"},
+		"frame that grows":       {func(p *parts) { p.manifest.Frames[1].Raw = 1000 }, "1000 bytes take"},
+		"frame without bytes":    {func(p *parts) { p.manifest.Frames[1].Stored = 0 }, "take 0"},
+		"large range table":      {func(p *parts) { p.manifest.Frames[0].Raw = bundle.MaxRangeTable + 1 }, "more than"},
+		"frame of nothing but one byte": {func(p *parts) {
+			p.manifest.Frames[1].Raw, p.manifest.Frames[1].Stored = bundle.MaxFrame, 2039
+		}, "1048576 bytes take 2039"},
+		"range table over the file": {func(p *parts) {
+			p.manifest.Messages, p.manifest.Frames[0].Raw = 600_000, uint32(p.manifest.FileSize())+1
+		}, "range table of"},
 		"range table over counts": {func(p *parts) { p.manifest.Frames[0].Raw = 1 << 20 }, "range table of 1048576"},
 		"stored blob":             {func(p *parts) { p.manifest.Frames[n-1].Raw++ }, "stored blob"},
 		"huge blob":               {func(p *parts) { p.manifest.Frames[n-1].Raw = 1 << 31 }, "more than 2147483647"},
@@ -247,7 +253,9 @@ func stream(lines []byte) []byte {
 	return b.Bytes()
 }
 
-func longLine() []byte { return append(bytes.Repeat([]byte("x"), bundle.MaxMessage+1), '\n') }
+func longLine() []byte {
+	return append(bytes.ReplaceAll(noise(bundle.MaxMessage+1), []byte("\n"), []byte("x")), '\n')
+}
 
 func flip(b []byte, i int) []byte {
 	b = bytes.Clone(b)

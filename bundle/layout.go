@@ -22,6 +22,16 @@ const (
 
 	// minLine is the shortest line of a message frame.
 	minLine = 2
+
+	// A frame expands to at most maxRatio times its size in the file, and
+	// ratioSlack bytes. Messages do not come near it: 64 bytes of each are a
+	// signature, which nothing compresses.
+	maxRatio   = 512
+	ratioSlack = 4096
+
+	// freeRanges is what every range table may take before compression; one
+	// that is larger than the whole file claims more than can be in it.
+	freeRanges = 64 << 10
 )
 
 // appendSkippable appends a skippable frame of the given contents.
@@ -104,10 +114,14 @@ func (m *Manifest) seekTable() []byte {
 // maxStored bounds what zstd makes of raw bytes that do not compress.
 func maxStored(raw uint32) uint64 { return uint64(raw) + uint64(raw)/256 + 128 }
 
-// maxRangeTable bounds the range table by the counts of the manifest.
+// maxRaw bounds what a zstd frame of so many bytes in the file may expand to.
+func maxRaw(stored uint32) uint64 { return maxRatio*uint64(stored) + ratioSlack }
+
+// maxRangeTable bounds the range table by the counts of the manifest and the
+// size of the file.
 func (m *Manifest) maxRangeTable() uint64 {
 	n := rangesHead + feedLen*uint64(m.Feeds) + runLen*uint64(m.Messages) + blobLen*uint64(m.Blobs)
-	return min(n+4*uint64(len(m.Frames)), MaxRangeTable)
+	return min(n+4*uint64(len(m.Frames)), max(freeRanges, uint64(m.FileSize())), MaxRangeTable)
 }
 
 // check holds the rules on one entry of the frame table.
@@ -129,7 +143,7 @@ func (f Frame) check() error {
 		return fmt.Errorf("no message in it")
 	case f.Kind == KindStoredBlob && uint64(f.Stored) != uint64(f.Raw)+skipHeader:
 		return fmt.Errorf("stored blob of %d bytes takes %d", f.Raw, f.Stored)
-	case f.Stored < skipHeader || uint64(f.Stored) > maxStored(f.Raw):
+	case f.Stored < skipHeader || uint64(f.Stored) > maxStored(f.Raw) || uint64(f.Raw) > maxRaw(f.Stored):
 		return fmt.Errorf("%d bytes take %d", f.Raw, f.Stored)
 	}
 	return nil

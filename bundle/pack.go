@@ -71,7 +71,7 @@ func (p *packer) compress(f *packed, raw []byte) {
 	case KindRanges:
 		f.stored = appendSkippable(nil, skipRanges, out)
 	default:
-		if len(out) == 0 || len(out) >= len(raw) {
+		if len(out) == 0 || len(out) >= len(raw) || uint64(len(raw)) > maxRaw(uint32(len(out))) {
 			f.frame.Kind = KindStoredBlob
 			f.stored = appendSkippable(nil, skipBlob, raw)
 		} else {

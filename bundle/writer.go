@@ -27,15 +27,17 @@ func (o WriterOptions) withDefaults() WriterOptions {
 	return o
 }
 
-// Writer builds one bundle in memory and writes it in one pass. Equal input
-// gives equal bytes. A Writer is not safe for concurrent use; it compresses
-// on other goroutines, which end by themselves.
+// Writer builds one bundle in memory, compressed, for its name is known only
+// when it is complete, and writes it in one pass. Equal input gives equal
+// bytes. A Writer is not safe for concurrent use; it compresses on other
+// goroutines, which end by themselves.
 type Writer struct {
 	signer *keys.Pair
 	header Header
 	limits Limits
 	packer *packer
-	err    error // of the header or the compressor; finished
+	err    error    // of the header or the compressor; finished
+	sealed [][]byte // the pieces of the finished file, in order
 
 	line []byte    // current message frame
 	runs []feedRun // of the current message frame
@@ -215,6 +217,7 @@ func (w *Writer) Messages() int { return int(w.messages) }
 func (w *Writer) Blobs() int { return len(w.blobs) }
 
 var errFinished = errors.New("bundle was finished before")
+var errOpen = errors.New("writing a bundle that is not sealed")
 var errEmpty = errors.New("finishing a bundle without messages or blobs")
 
 // encoderOptions are what all frames are compressed with. The default level

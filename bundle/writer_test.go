@@ -283,6 +283,46 @@ func TestFinishOnce(t *testing.T) {
 	}
 }
 
+// TestSeal writes a sealed bundle twice, and none that is not sealed.
+func TestSeal(t *testing.T) {
+	records := sample(2, 20, 300)
+	want := write(t, alice, records, nil)
+	w := bundle.NewWriter(alice, bundle.Header{Network: bundle.NetworkID([32]byte{7}, nil)}, bundle.WriterOptions{})
+	for _, r := range records {
+		if err := w.Add(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.WriteTo(io.Discard); err == nil {
+		t.Fatal("wrote a bundle that is not sealed")
+	}
+	m, err := w.Seal()
+	if err != nil || m.FileSize() != int64(len(want)) {
+		t.Fatalf("sealed %d of %d bytes: %v", m.FileSize(), len(want), err)
+	}
+	for range 2 {
+		var b bytes.Buffer
+		if n, err := w.WriteTo(&b); err != nil || n != int64(len(want)) || !bytes.Equal(b.Bytes(), want) {
+			t.Fatalf("wrote %d bytes, want %d: %v", n, len(want), err)
+		}
+	}
+}
+
+// TestBlobOfOneByte stores a blob as it is that would expand to more than a
+// reader takes.
+func TestBlobOfOneByte(t *testing.T) {
+	for _, size := range []int{4000, 1 << 20} {
+		blob := make([]byte, size)
+		r := open(t, write(t, alice, nil, [][]byte{blob}))
+		if stored := r.Manifest().Frames[1].Kind == bundle.KindStoredBlob; stored != (size > 4000) {
+			t.Errorf("%d equal bytes: stored as they are: %v", size, stored)
+		}
+		if _, data, err := r.ReadBlob(0); err != nil || !bytes.Equal(data, blob) {
+			t.Errorf("%d equal bytes: %v", size, err)
+		}
+	}
+}
+
 type failingWriter struct{ err error }
 
 func (w failingWriter) Write([]byte) (int, error) { return 0, w.err }
