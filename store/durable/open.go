@@ -1,10 +1,12 @@
 package durable
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 )
 
 // OpenRegular opens a file for reading in a folder that nobody vouches for. It
@@ -29,6 +31,28 @@ func OpenRegular(root *os.Root, name string, maxSize int64) (*os.File, fs.FileIn
 		return nil, nil, fmt.Errorf("opening %s: %w", name, err)
 	}
 	return f, info, nil
+}
+
+// OpenDir opens a folder, to list or to sync it, in a place that nobody vouches
+// for. It refuses everything else, symbolic links included, without following
+// or waiting, also when the folder is exchanged for a pipe at this very moment.
+func OpenDir(root *os.Root, name string) (*os.File, error) {
+	seen, err := root.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !seen.IsDir() {
+		return nil, fmt.Errorf("%s: %w", name, syscall.ENOTDIR)
+	}
+	f, err := root.OpenFile(name, os.O_RDONLY|dirFlags, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !os.SameFile(seen, info) {
+		f.Close()
+		return nil, errors.Join(err, fmt.Errorf("%s was exchanged while it was opened", name))
+	}
+	return f, nil
 }
 
 // checkOpened makes sure that the opened file is the one that was looked at:

@@ -66,7 +66,7 @@ func syncDirs(root *os.Root, from, to string) error {
 // SyncDir makes sure that the names in a folder below root are on the medium.
 // Systems that cannot sync a folder are not an error.
 func SyncDir(root *os.Root, dir string) error {
-	f, err := root.Open(dir)
+	f, err := OpenDir(root, dir)
 	if err != nil {
 		return fmt.Errorf("syncing folder %s: %w", dir, err)
 	}

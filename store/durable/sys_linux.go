@@ -11,12 +11,12 @@ import (
 
 // renameNew renames without overwriting.
 func renameNew(root *os.Root, from, to string) error {
-	src, err := root.Open(filepath.Dir(from))
+	src, err := OpenDir(root, filepath.Dir(from))
 	if err != nil {
 		return err
 	}
 	defer src.Close()
-	dst, err := root.Open(filepath.Dir(to))
+	dst, err := OpenDir(root, filepath.Dir(to))
 	if err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func renameNew(root *os.Root, from, to string) error {
 // SyncFS makes sure that everything written to the file system that root is on
 // has reached its medium.
 func SyncFS(root *os.Root) error {
-	f, err := root.Open(".")
+	f, err := OpenDir(root, ".")
 	if err != nil {
 		return fmt.Errorf("syncing the file system: %w", err)
 	}

@@ -13,6 +13,9 @@ import (
 // following a link that appeared after the check.
 const openFlags = unix.O_NONBLOCK | unix.O_NOFOLLOW
 
+// dirFlags do the same for a folder, and open nothing else.
+const dirFlags = openFlags | unix.O_DIRECTORY
+
 func syncFolder(f *os.File) error { return f.Sync() }
 
 // FreeSpace returns how many bytes an ordinary user can still write to the

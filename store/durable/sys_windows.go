@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-const openFlags = 0
+const openFlags, dirFlags = 0, 0
 
 // syncFolder does nothing: Windows keeps names with the files' own metadata
 // and offers no sync of a folder.

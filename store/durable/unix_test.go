@@ -41,3 +41,34 @@ func TestOpensNothingElse(t *testing.T) {
 		isErr(t, name, err, durable.ErrNotRegular)
 	}
 }
+
+// TestOpensFoldersOnly holds that a folder that became something else is
+// neither followed nor waited for, whoever opens it.
+func TestOpensFoldersOnly(t *testing.T) {
+	root := folder(t)
+	err := errors.Join(
+		root.Mkdir("folder", 0o755),
+		root.Symlink("folder", "link"),
+		root.WriteFile("file", []byte("x"), 0o644),
+		unix.Mkfifo(filepath.Join(root.Name(), "pipe"), 0o644),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := durable.OpenDir(root, "folder")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	for _, name := range []string{"link", "file", "pipe"} {
+		if _, err := durable.OpenDir(root, name); err == nil {
+			t.Errorf("opened %s as a folder", name)
+		}
+		if err := durable.SyncDir(root, name); err == nil {
+			t.Errorf("synced %s as a folder", name)
+		}
+	}
+	if err := durable.Rename(root, "file", "pipe/file", false); err == nil {
+		t.Error("renamed into a pipe")
+	}
+}
