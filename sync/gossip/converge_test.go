@@ -1,10 +1,16 @@
 package gossip_test
 
 import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
 	"testing"
+	"time"
 
+	"github.com/ssbsync/ssbsync/spec/message"
 	"github.com/ssbsync/ssbsync/spec/refs"
 	"github.com/ssbsync/ssbsync/sync/gossip"
+	"github.com/ssbsync/ssbsync/sync/ingest"
 )
 
 // feedsOf returns the ids of authors with the numbers.
@@ -47,5 +53,174 @@ func TestTwoNodes(t *testing.T) {
 			}
 			t.Logf("%+v", peers)
 		})
+	}
+}
+
+// TestMixedNetwork lets nodes of both kinds, each with other parts of the
+// feeds, find the same messages over a ring of connections with chords.
+func TestMixedNetwork(t *testing.T) {
+	for seed := range uint64(3) {
+		rng := rand.New(rand.NewPCG(seed, 7))
+		const nodes, authors = 6, 12
+		var numbers []int
+		for n := range authors {
+			numbers = append(numbers, 100+n)
+		}
+		for n := range nodes {
+			numbers = append(numbers, n+1)
+		}
+		var list []*node
+		for n := range nodes {
+			nd := startNode(t, n+1, options{policy: newPolicy(feedsOf(numbers...)...), noEBT: rng.IntN(3) == 0,
+				limits: gossip.Limits{Grace: 50 * time.Millisecond}, tick: 100 * time.Millisecond})
+			for a := range authors {
+				if rng.IntN(3) == 0 {
+					nd.fill([]int{100 + a}, 1+rng.IntN(60))
+				}
+			}
+			for range rng.IntN(5) {
+				nd.publish(`{"type":"post","text":"mine"}`)
+			}
+			list = append(list, nd)
+		}
+		for n := range nodes {
+			list[n].connect(list[(n+1)%nodes])
+			if other := rng.IntN(nodes); other != n {
+				list[n].connect(list[other])
+			}
+		}
+		list[0].publish(`{"type":"post","text":"later"}`)
+		for n := 1; n < nodes; n++ {
+			sameVector(t, list[0], list[n])
+		}
+		var sum gossip.Peer
+		for _, nd := range list {
+			for _, p := range nd.Peers() {
+				sum.Received += p.Received
+				sum.Duplicate += p.Duplicate
+				sum.Refused += p.Refused
+				sum.Rejected += p.Rejected
+			}
+			nd.end()
+		}
+		if sum.Rejected > 0 {
+			t.Errorf("seed %d: %d messages were rejected", seed, sum.Rejected)
+		}
+		t.Logf("seed %d: %d nodes, %d messages received, %d of them twice, %d refused", seed, nodes, sum.Received, sum.Duplicate, sum.Refused)
+	}
+}
+
+// TestManyFeeds runs EBT with clocks of more feeds than fit one frame of notes.
+func TestManyFeeds(t *testing.T) {
+	const feeds = 3500
+	var ids []refs.Feed
+	for n := range feeds {
+		ids = append(ids, pair(10_000+n).Feed())
+	}
+	a := startNode(t, 1, options{policy: newPolicy(ids...)})
+	b := startNode(t, 2, options{policy: &policy{all: true, feeds: map[refs.Feed]bool{}}})
+	for n := range feeds {
+		if n%3 == 0 {
+			a.fill([]int{10_000 + n}, 1)
+		}
+		if n%5 == 0 {
+			b.fill([]int{10_000 + n}, 2)
+		}
+	}
+	b.connect(a)
+	sameVector(t, a, b)
+	t.Logf("%d feeds, %d messages", feeds, a.store.Last())
+}
+
+// TestPolicyChanges follows and blocks while a session runs.
+func TestPolicyChanges(t *testing.T) {
+	x, y := pair(20).Feed(), pair(21).Feed()
+	a, b := startNode(t, 1, options{policy: newPolicy(x)}), startNode(t, 2, options{policy: newPolicy(x, y)})
+	b.fill([]int{20, 21}, 30)
+	a.connect(b)
+	waitFor(t, "the feed that is wanted", func() bool { return a.head(x) == 30 })
+	if a.head(y) != 0 {
+		t.Fatal("a feed that is not wanted came")
+	}
+	a.policy.set(func() { a.policy.feeds[y] = true })
+	a.PolicyChanged()
+	waitFor(t, "the feed that is wanted now", func() bool { return a.head(y) == 30 })
+
+	a.policy.set(func() { delete(a.policy.feeds, y) })
+	a.PolicyChanged()
+	a.policy.set(func() { a.policy.blocked[b.id] = true })
+	a.PolicyChanged()
+	waitFor(t, "the end of the session with who is blocked", func() bool { return len(a.Peers()) == 0 && len(b.Peers()) == 0 })
+	if _, err := a.Connect(t.Context(), b.addr); !errors.Is(err, gossip.ErrBlocked) {
+		t.Errorf("dialling who is blocked: %v", err)
+	}
+	if _, err := b.Connect(t.Context(), a.addr); err == nil {
+		t.Error("who is blocked could connect")
+	}
+	a.policy.set(func() { delete(a.policy.blocked, b.id) })
+	a.PolicyChanged()
+	b.connect(a)
+	waitFor(t, "a session", func() bool { return len(a.Peers()) == 1 })
+}
+
+// TestBlockBetweenOthers keeps a feed from a peer that its author blocks.
+func TestBlockBetweenOthers(t *testing.T) {
+	author, other := pair(30), pair(31).Feed()
+	all := []refs.Feed{author.Feed(), other}
+	a, b := startNode(t, 1, options{policy: newPolicy(all...)}), startNode(t, 2, options{policy: newPolicy(all...)})
+	a.fill([]int{31}, 5)
+	head := message.Head{Feed: author.Feed()}
+	intake := a.ingest.Open(ingest.Source{})
+	for _, content := range []string{`{"type":"post","text":"hello"}`, fmt.Sprintf(`{"type":"contact","contact":"%s","blocking":true}`, b.id)} {
+		m, err := message.Create(author, head, []byte(content), float64(head.Seq+1), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head, _ = head.Next(m)
+		intake.Add(t.Context(), m.Value())
+	}
+	if _, err := intake.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.graph.Update(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	a.PolicyChanged()
+	time.Sleep(50 * time.Millisecond)
+	b.connect(a)
+	waitFor(t, "the other feed", func() bool { return b.head(other) == 5 })
+	time.Sleep(100 * time.Millisecond)
+	if b.head(author.Feed()) != 0 {
+		t.Error("a feed was given to whom its author blocks")
+	}
+}
+
+// TestRemembered restarts both sides: what the other holds is not told again.
+func TestRemembered(t *testing.T) {
+	var ids []refs.Feed
+	for n := range 300 {
+		ids = append(ids, pair(1000+n).Feed())
+	}
+	ids = append(ids, feedsOf(1, 2)...)
+	a, b := startNode(t, 1, options{policy: newPolicy(ids...)}), startNode(t, 2, options{policy: newPolicy(ids...)})
+	for n := range 300 {
+		a.fill([]int{1000 + n}, 1)
+	}
+	b.connect(a)
+	sameVector(t, a, b)
+	bytesOf := func() int64 { return b.Peers()[0].BytesReceived + b.Peers()[0].BytesSent }
+	waitFor(t, "notes that say so", func() bool { s := a.FeedStatus(ids[299]); return s.Claimed == 1 && s.Held == 1 })
+	time.Sleep(100 * time.Millisecond)
+	a.end()
+	b.end()
+	a.start()
+	b.start()
+	b.connect(a)
+	a.publish(`{"type":"post","text":"new"}`)
+	waitFor(t, "the new message", func() bool { return b.head(a.id) == 1 })
+	if n := bytesOf(); n > 8000 {
+		t.Errorf("the second session took %d bytes: the clock was told again", n)
+	} else {
+		t.Logf("second session: %d bytes for 300 feeds", n)
 	}
 }
