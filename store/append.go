@@ -175,7 +175,10 @@ func (a *appender) behind(st *feedState, m *message.Message) (Result, error) {
 	if err != nil {
 		return r, err
 	}
-	h, _, err := parseHeader(rx, a.messages.Get(rxKey(rx)))
+	h, _, err := parseRecord(rx, a.messages.Get(rxKey(rx)))
+	if errors.Is(err, ErrDamaged) {
+		h, err = a.mend(st, m, rx, h)
+	}
 	switch {
 	case err != nil:
 		return r, err
