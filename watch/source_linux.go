@@ -1,0 +1,225 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// mountinfo is polled as a plain descriptor: through an os.File the runtime's
+// poller takes the events before anybody looks.
+const mountinfo = "/proc/self/mountinfo"
+
+// steadyTries is how often the list is read again because it changed while it
+// was read.
+const steadyTries = 8
+
+// linuxSource lists the mounts of this process's mount namespace.
+type linuxSource struct {
+	root    string            // before /sys, /run and /dev: empty outside tests
+	devices map[string]device // of the mounts listed last, by id
+}
+
+func openSource() (source, error) { return &linuxSource{}, nil }
+
+func (s *linuxSource) list() ([]mount, error) {
+	data, err := readMountinfo()
+	if err != nil {
+		return nil, err
+	}
+	lines, bad := parseMountinfo(data)
+	if len(lines) == 0 {
+		return nil, fmt.Errorf("%s: none of %d lines understood", mountinfo, bad)
+	}
+	return s.mounts(visible(lines)), nil
+}
+
+// mounts finds out what the mounts are, the new ones only.
+func (s *linuxSource) mounts(lines []mountLine) []mount {
+	devices := make(map[string]device, len(lines))
+	mounts := make([]mount, 0, len(lines))
+	for _, l := range lines {
+		m := mount{medium: Medium{Path: l.path, Device: l.source, FSType: l.fstype, ReadOnly: l.readOnly}}
+		m.skip = pseudo(l.fstype)
+		if !m.skip {
+			s.identify(&m, l, devices)
+		}
+		mounts = append(mounts, m)
+	}
+	s.devices = devices
+	return mounts
+}
+
+// identify fills in id and device of a mount, and skips it when it is a fixed
+// part of the system or its device was pulled.
+func (s *linuxSource) identify(m *mount, l mountLine, devices map[string]device) {
+	major, minor, block := blockDevice(l)
+	unique := uint64(0)
+	if block || l.fstype == "tmpfs" {
+		unique = uniqueID(l.path)
+	}
+	m.id = fmt.Sprintf("mount %d %d %d:%d %q", l.id, unique, l.major, l.minor, l.root)
+	if !block {
+		m.skip = systemPath(l.path)
+		return
+	}
+	d, known := s.devices[m.id]
+	if !known {
+		d = describe(s.root, major, minor)
+	}
+	devices[m.id] = d
+	if d.name != "" {
+		m.medium.Device = d.name
+	}
+	m.medium.Label, m.medium.UUID = d.label, d.uuid
+	m.medium.Removable, m.medium.Loop = d.removable, d.loop
+	pulled := d.name != "" && sysfsDir(s.root, major, minor) == ""
+	m.skip = pulled || !d.removable && systemPath(l.path)
+}
+
+// blockDevice returns the number of the block device under a mount. File
+// systems with numbers of their own (btrfs) name it only as their source.
+func blockDevice(l mountLine) (major, minor uint32, ok bool) {
+	if l.major != 0 {
+		return l.major, l.minor, true
+	}
+	var st unix.Stat_t
+	if !strings.HasPrefix(l.source, "/dev/") || unix.Stat(l.source, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFBLK {
+		return 0, 0, false
+	}
+	return unix.Major(uint64(st.Rdev)), unix.Minor(uint64(st.Rdev)), true
+}
+
+// uniqueID returns the number of the mount at path that the kernel never gives
+// to another one (Linux 6.8), 0 when it does not tell. The ids in mountinfo
+// are used again at once: without this a quick unmount and mount looks as if
+// nothing happened. It asks the kernel, not the file system.
+func uniqueID(path string) uint64 {
+	var st unix.Statx_t
+	flags := unix.AT_STATX_DONT_SYNC | unix.AT_NO_AUTOMOUNT | unix.AT_SYMLINK_NOFOLLOW
+	if err := unix.Statx(unix.AT_FDCWD, path, flags, unix.STATX_MNT_ID_UNIQUE, &st); err != nil {
+		return 0
+	}
+	if st.Mask&unix.STATX_MNT_ID_UNIQUE == 0 {
+		return 0
+	}
+	return st.Mnt_id
+}
+
+// readMountinfo reads the list until it did not change meanwhile: it comes in
+// pieces, and between two of them a mount may slip through.
+func readMountinfo() (data []byte, err error) {
+	for range steadyTries {
+		var steady bool
+		if data, steady, err = readMountinfoOnce(); err != nil || steady {
+			break
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %v", mountinfo, err)
+	}
+	return data, nil
+}
+
+func readMountinfoOnce() (data []byte, steady bool, err error) {
+	fd, err := openMountinfo()
+	if err != nil {
+		return nil, false, err
+	}
+	defer unix.Close(fd)
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := unix.Read(fd, buf)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil:
+			return nil, false, err
+		case n == 0:
+			fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLPRI}}
+			events, err := unix.Poll(fds, 0)
+			return data, err == nil && events == 0, nil
+		case len(data)+n > maxMountinfo:
+			return nil, false, fmt.Errorf("longer than %d bytes", maxMountinfo)
+		}
+		data = append(data, buf[:n]...)
+	}
+}
+
+func openMountinfo() (int, error) {
+	for {
+		fd, err := unix.Open(mountinfo, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if !errors.Is(err, unix.EINTR) {
+			return fd, err
+		}
+	}
+}
+
+// wait polls the mounts of the namespace, and the kernel's news of devices
+// where it may listen to them.
+func (s *linuxSource) wait(ctx context.Context, changed func()) error {
+	mounts, err := openMountinfo()
+	if err != nil {
+		return fmt.Errorf("opening %s: %v", mountinfo, err)
+	}
+	defer unix.Close(mounts)
+	stop, err := newStopper(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop.close()
+	fds := []unix.PollFd{
+		{Fd: int32(mounts), Events: unix.POLLPRI},
+		{Fd: int32(stop.fd), Events: unix.POLLIN},
+	}
+	if news, err := openUevents(); err == nil {
+		defer unix.Close(news)
+		fds = append(fds, unix.PollFd{Fd: int32(news), Events: unix.POLLIN})
+	}
+	changed() // what happened before the file was opened
+	for {
+		if _, err := unix.Poll(fds, -1); err != nil && !errors.Is(err, unix.EINTR) {
+			return fmt.Errorf("polling %s: %v", mountinfo, err)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		heard := fds[0].Revents != 0
+		if len(fds) > 2 && fds[2].Revents != 0 {
+			heard = drainUevents(int(fds[2].Fd)) || heard
+		}
+		if heard {
+			changed()
+		}
+	}
+}
+
+// A stopper wakes a poll when a context ends.
+type stopper struct {
+	fd      int
+	release func() bool
+	written chan struct{}
+}
+
+func newStopper(ctx context.Context) (*stopper, error) {
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, fmt.Errorf("making an eventfd: %v", err)
+	}
+	s := &stopper{fd: fd, written: make(chan struct{})}
+	s.release = context.AfterFunc(ctx, func() {
+		defer close(s.written)
+		_, _ = unix.Write(fd, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // cannot fail on an eventfd at 0
+	})
+	return s, nil
+}
+
+func (s *stopper) close() {
+	if !s.release() {
+		<-s.written // else it could write to what has the number next
+	}
+	unix.Close(s.fd)
+}
