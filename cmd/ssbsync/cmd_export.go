@@ -106,14 +106,7 @@ func (p *program) exportFolder(ctx context.Context, c *client, path string, o no
 	if !info.IsDir() {
 		return nil, usageError("%s is not a folder, and its name does not end in %s", path, bundleSuffix)
 	}
-	if o.Path, err = filepath.Abs(path); err != nil {
-		return nil, err
-	}
-	stream, err := c.Source(ctx, "ssbsync.export", o)
-	if err != nil {
-		return nil, err
-	}
-	item, err := p.follow(ctx, stream, nil)
+	item, err := p.atFolder(ctx, c, "ssbsync.export", path, o)
 	if err != nil {
 		return nil, err
 	}

@@ -139,15 +139,7 @@ func (p *program) importOne(ctx context.Context, c *client, source string, o nod
 }
 
 func (p *program) importFolder(ctx context.Context, c *client, path string, o node.Carriage) (*stick.Report, error) {
-	var err error
-	if o.Path, err = filepath.Abs(path); err != nil {
-		return nil, err
-	}
-	stream, err := c.Source(ctx, "ssbsync.import", o)
-	if err != nil {
-		return nil, err
-	}
-	item, err := p.follow(ctx, stream, nil)
+	item, err := p.atFolder(ctx, c, "ssbsync.import", path, o)
 	if err != nil {
 		return nil, err
 	}
@@ -201,6 +193,20 @@ func feed(ctx context.Context, stream *muxrpc.Stream, in io.Reader) error {
 			return err
 		}
 	}
+}
+
+// atFolder calls a method that works on a folder, which the node opens, and
+// shows its progress until the report comes.
+func (p *program) atFolder(ctx context.Context, c *client, method, path string, o node.Carriage) (*node.CarriageItem, error) {
+	var err error
+	if o.Path, err = filepath.Abs(path); err != nil {
+		return nil, err
+	}
+	stream, err := c.Source(ctx, method, o)
+	if err != nil {
+		return nil, err
+	}
+	return p.follow(ctx, stream, nil)
 }
 
 var errNoReport = errors.New("the node ended without a report")

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
@@ -42,17 +41,9 @@ Example:
 
 // visit syncs with a stick and prints the report.
 func (p *program) visit(ctx context.Context, path string, o node.Carriage) error {
-	var err error
-	if o.Path, err = filepath.Abs(path); err != nil {
-		return err
-	}
 	var report *stick.VisitReport
-	err = p.with(func(c *client) error {
-		stream, err := c.Source(ctx, "ssbsync.sync", o)
-		if err != nil {
-			return err
-		}
-		item, err := p.follow(ctx, stream, nil)
+	err := p.with(func(c *client) error {
+		item, err := p.atFolder(ctx, c, "ssbsync.sync", path, o)
 		if err == nil {
 			report = item.Visit
 		}
