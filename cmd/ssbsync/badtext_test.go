@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/ssbsync/ssbsync/bundle"
 	"github.com/ssbsync/ssbsync/sync/node"
-	"github.com/ssbsync/ssbsync/sync/stick"
 )
 
 // lines returns the messages of the data set, one JSON text each.
@@ -181,25 +179,4 @@ func TestForkedFeed(t *testing.T) {
 	contains(t, p.run("--path", "author", "status").stderr, "your own feed is forked")
 	r = p.want(exitFailed, "--path", "author", "publish", "--type", "post", "--text", "no")
 	contains(t, r.stderr, "fork")
-	p.otherBranch()
-}
-
-// otherBranch loads the large data set, where there is one, into a home that
-// holds the small one: they fork each other in every feed they share.
-func (p *programs) otherBranch() {
-	dir := os.Getenv("SSBSYNC_DATA")
-	if dir == "" {
-		p.t.Log("without the large data set: SSBSYNC_DATA is not set")
-		return
-	}
-	var report stick.Report
-	r := p.want(exitPartly, "--path", "reader", "--json", "import", filepath.Join(dir, "fixtures-100k.jsonl.zst"))
-	if err := json.Unmarshal([]byte(r.stdout), &report); err != nil {
-		p.t.Fatal(err)
-	}
-	if report.Forked == 0 || report.New == 0 || report.Rejected != 0 {
-		p.t.Fatalf("%+v", report)
-	}
-	p.must("--path", "reader", "check")
-	p.t.Logf("%d messages of other feeds, %d of forked ones", report.New, report.Forked)
 }

@@ -16,6 +16,8 @@ type programs struct {
 	path string // of a file that runs as ssbsync
 	data string // messages: fixtures-2k.jsonl.zst
 	dir  string // for homes and sticks
+
+	prepare func(*exec.Cmd) // changes how a program is run; may be nil
 }
 
 // newPrograms links the test binary under the name of the program.
@@ -47,6 +49,9 @@ func (p *programs) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(p.path, args...)
 	cmd.Dir = p.dir
 	cmd.Env = append(os.Environ(), "HOME="+p.dir, "ssb_path=")
+	if p.prepare != nil {
+		p.prepare(cmd)
+	}
 	return cmd
 }
 

@@ -1,0 +1,101 @@
+//go:build unix
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ssbsync/ssbsync/sync/stick"
+)
+
+// TestOddFiles puts onto a stick what a program that trusts names would follow
+// out of it, wait for, or read for ever.
+func TestOddFiles(t *testing.T) {
+	p := newPrograms(t)
+	p.must("--path", "from", "--quiet", "import", p.data)
+	p.must("--path", "from", "publish", "--type", "post", "--text", "only outside")
+	outside := p.folder("outside")
+	p.must("--path", "from", "--quiet", "export", outside)
+	medium := p.folder("medium")
+	p.must("--path", "from", "--quiet", "export", "--feed", p.author(p.lines()), medium)
+
+	var whole stick.Report
+	p.report(&whole, "--path", "before", "import", medium)
+	p.litter(medium, p.onlyBundle(outside))
+
+	within(t, 20*time.Second, func() {
+		r := p.want(exitPartly, "--path", "a", "import", medium)
+		contains(t, r.stderr, "not read: not a regular file", "zz: not read: not a directory")
+		contains(t, p.must("--path", "a", "check"), "ok: "+plural(whole.New, "message"))
+		p.want(exitPartly, "--path", "a", "sync", medium)
+		p.want(exitPartly, "--path", "a", "export", medium)
+		contains(t, p.run("verify", medium).stdout, ": ok")
+	})
+}
+
+// litter puts odd files beside the bundle of a medium.
+func (p *programs) litter(medium, outside string) {
+	p.t.Helper()
+	good := p.onlyBundle(medium)
+	shard, base := filepath.Dir(good), filepath.Base(good)
+	sibling := func(last string) string { return filepath.Join(shard, base[:25]+last+bundleSuffix) }
+	top := filepath.Join(medium, "ssbsync")
+	for _, err := range []error{
+		os.Symlink(outside, sibling("2")),
+		os.Symlink("../../../../outside/ssbsync/stick.json", sibling("3")),
+		syscall.Mkfifo(sibling("4"), 0o666),
+		os.Mkdir(sibling("5"), 0o777),
+		os.Symlink(filepath.Dir(outside), filepath.Join(top, "bundles", "zz")),
+		syscall.Mkfifo(filepath.Join(top, "bundles", "yy"), 0o666),
+		os.Symlink("..", filepath.Join(top, "have", "..have")),
+		syscall.Mkfifo(filepath.Join(top, "have", strings.Repeat("ab", 16)+"-1.have"), 0o666),
+	} {
+		if err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	for _, name := range []string{`..\..\x.ssb.zst`, "..ssb.zst", "...", "%2e%2e%2fx.ssb.zst", "CON.ssb.zst", strings.ToUpper(base)} {
+		p.write(filepath.Join(shard, name), []byte("junk"))
+	}
+}
+
+// TestNotFiles names things as sources and destinations that are neither
+// files nor folders.
+func TestNotFiles(t *testing.T) {
+	p := newPrograms(t)
+	pipe := filepath.Join(p.dir, "pipe.ssb.zst")
+	if err := syscall.Mkfifo(pipe, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	within(t, 20*time.Second, func() {
+		for _, source := range []string{pipe, "/dev/null", "/dev/zero"} {
+			contains(t, p.want(exitFailed, "--path", "a", "import", source).stderr, "neither a folder nor a regular file")
+			contains(t, p.want(exitFailed, "verify", source).stderr, "not a regular file")
+		}
+		contains(t, p.want(exitFailed, "--path", "a", "export", pipe).stderr, "is there already")
+		contains(t, p.want(exitUsage, "--path", "a", "export", "/dev/null").stderr, "is not a folder")
+
+		linked := p.folder("linked")
+		if err := os.Symlink(p.folder("real"), filepath.Join(linked, "ssbsync")); err != nil {
+			t.Fatal(err)
+		}
+		for _, command := range []string{"import", "export", "sync"} {
+			contains(t, p.want(exitFailed, "--path", "a", command, linked).stderr, "ssbsync is not a directory")
+		}
+	})
+}
+
+// within fails when f takes longer: something waits for ever.
+func within(t testing.TB, limit time.Duration, f func()) {
+	t.Helper()
+	start := time.Now()
+	f()
+	if d := time.Since(start); d > limit {
+		t.Errorf("took %v", d)
+	}
+}
