@@ -83,13 +83,8 @@ func prepare(cmd *cli.Command) {
 // hideDefault keeps "(default: false)" and its like, which tell nobody
 // anything, out of the help.
 func hideDefault(flag cli.Flag) {
-	switch f := flag.(type) {
-	case *cli.BoolFlag:
+	if f, ok := flag.(*cli.BoolFlag); ok {
 		f.DisableDefaultText = true
-	case *cli.IntFlag:
-		f.DisableDefaultText = f.Value < 0
-	case *cli.Int64Flag:
-		f.DisableDefaultText = f.Value < 0
 	}
 }
 

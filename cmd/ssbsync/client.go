@@ -27,26 +27,61 @@ type client struct {
 	close func() error
 }
 
-// connect opens a node in this process and connects to it over a pipe.
+// lockStep is how long a command waits for the store before it looks again for
+// a server: one that is about to start holds the store first.
+const lockStep = 250 * time.Millisecond
+
+// connect connects to the server of the home folder or, if there is none, to a
+// node that it opens in this process.
 func (p *program) connect() (*client, error) {
 	home, err := p.home()
 	if err != nil {
 		return nil, err
 	}
+	for began := time.Now(); ; {
+		session, err := node.Dial(context.Background(), home)
+		if err == nil {
+			return &client{Session: session, close: session.Close}, nil
+		}
+		if !errors.Is(err, node.ErrNobody) {
+			return nil, explainForeign(err)
+		}
+		n, err := p.open(home, lockStep)
+		if err == nil {
+			return attach(n), nil
+		}
+		if !errors.Is(err, store.ErrLocked) {
+			return nil, err
+		}
+		if time.Since(began) > storeTimeout {
+			return nil, inUse(home)
+		}
+	}
+}
+
+// open opens a node in this process.
+func (p *program) open(home string, timeout time.Duration) (*node.Node, error) {
 	n, err := node.Open(node.Options{
-		Home: home, Timeout: storeTimeout, Version: version(), Log: p.logger(),
+		Home: home, Timeout: timeout, Version: version(), Log: p.logger(),
 		Created: func(id string) { p.notice("made a new identity in %s: %s", home, id) },
 	})
-	if errors.Is(err, store.ErrLocked) {
-		return nil, &codedError{code: exitInUse, err: fmt.Errorf("%s is in use by another process", home), hint: "wait until it is done, or give another home folder with --path"}
-	}
 	if errors.Is(err, syscall.ENOSPC) {
-		return nil, withHint(err, hintNoSpace)
+		err = withHint(err, hintNoSpace)
 	}
-	if err != nil {
-		return nil, err
+	return n, err
+}
+
+func inUse(home string) error {
+	return &codedError{code: exitInUse, err: fmt.Errorf("%s is in use by another process", home), hint: "wait until it is done, or give another home folder with --path"}
+}
+
+// explainForeign gives the exit code to errors that tell of another server.
+func explainForeign(err error) error {
+	var foreign *node.ForeignError
+	if errors.As(err, &foreign) {
+		return &codedError{code: exitInUse, err: err, hint: "stop it, or give another home folder with --path"}
 	}
-	return attach(n), nil
+	return err
 }
 
 // attach connects to a node in this process. The session has a context of its
@@ -101,6 +136,10 @@ func explainRemote(err error) error {
 		return &codedError{code: exitUsage, err: err}
 	case node.ErrorNoSpace:
 		return withHint(err, hintNoSpace)
+	case node.ErrorFolder:
+		return withHint(err, "give that user access, or stop the server and repeat the command")
+	case node.ErrorOther:
+		return withHint(err, "stop the other program for good, bring in its messages (ssb-server log | ssbsync import -), then: ssbsync adopt")
 	}
 	return err
 }
@@ -125,13 +164,37 @@ func (p *program) printAsync(ctx context.Context, method string, args ...any) er
 
 // printSource calls a method and prints what it streams.
 func (p *program) printSource(ctx context.Context, method string, args ...any) error {
-	return p.with(func(c *client) error {
-		stream, err := c.Source(ctx, method, args...)
-		if err != nil {
-			return err
-		}
-		return receive(ctx, stream, func(item muxrpc.Item) error { return p.printItem(item.JSON()) })
-	})
+	return p.with(func(c *client) error { return p.printStream(ctx, c, method, args...) })
+}
+
+// printStream is printSource over a connection.
+func (p *program) printStream(ctx context.Context, c *client, method string, args ...any) error {
+	stream, err := c.Source(ctx, method, args...)
+	if err != nil {
+		return err
+	}
+	return receive(ctx, stream, p.printStreamed)
+}
+
+// printStreamed prints one item of a stream; bytes as they are.
+func (p *program) printStreamed(item muxrpc.Item) error {
+	if item.Kind == muxrpc.Binary {
+		_, err := p.stdout.Write(item.Body)
+		return err
+	}
+	return p.printItem(item.JSON())
+}
+
+// whoami asks a node for its identity.
+func whoami(ctx context.Context, c *client) (string, error) {
+	var who struct {
+		ID string `json:"id"`
+	}
+	answer, err := c.Async(ctx, "whoami")
+	if err == nil {
+		err = json.Unmarshal(answer, &who)
+	}
+	return who.ID, err
 }
 
 // receive hands over every item of a stream until its end.

@@ -89,10 +89,15 @@ Examples:
 				return usageError("usage: ssbsync hist [FEED]")
 			}
 			options := streamOptions(c)
-			if id != "" {
-				options["id"] = id
-			}
-			return p.printSource(c.Context, "createUserStream", options)
+			return p.with(func(node *client) error {
+				if options["id"] = id; id == "" {
+					var err error
+					if options["id"], err = whoami(c.Context, node); err != nil {
+						return err
+					}
+				}
+				return p.printStream(c.Context, node, "createUserStream", options)
+			})
 		},
 	}
 }

@@ -47,6 +47,12 @@ func (p *program) printStatus(s *node.Status) {
 	line("identity", "%s", s.ID)
 	line("home", "%s", s.Home)
 	line("store", "%s of %s (store %s)", plural(int64(s.Messages), "message"), plural(int64(s.Feeds), "feed"), s.Store)
+	if s.Server != nil {
+		line("server", "running as %s (process %d), %s", s.Server.User, s.Server.PID, plural(int64(s.Server.Connected), "peer")+" connected")
+		for _, address := range s.Server.Addresses {
+			line("", "%s", address)
+		}
+	}
 	line("own feed", "%s", plural(s.Own, "message"))
 	line("reach", "%s within %d hops, %s carried", plural(int64(s.Reach), "feed"), s.Hops, plural(int64(s.Carried), "feed"))
 	if s.Waiting.Messages > 0 {

@@ -6,6 +6,7 @@ import "github.com/urfave/cli/v2"
 const (
 	groupFeeds = "Your feed and others'"
 	groupCarry = "Carrying feeds"
+	groupNet   = "The network"
 	groupNode  = "This node"
 )
 
@@ -27,10 +28,19 @@ func (p *program) commands() []*cli.Command {
 		p.followCommand(),
 		p.blockCommand(),
 		p.friendsCommand(),
+		p.serverCommand(),
+		p.peersCommand(),
+		p.connectCommand(),
+		p.disconnectCommand(),
+		p.inviteCommand(),
+		p.hopsCommand(),
+		p.replicateCommand(),
 		p.statusCommand(),
 		p.checkCommand(),
 		p.recoverCommand(),
 		p.forgetCommand(),
+		p.adoptCommand(),
+		p.callCommand(),
 		p.completionCommand(),
 	}
 }

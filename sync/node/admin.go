@@ -23,6 +23,7 @@ type Status struct {
 	Waiting  Waiting           `json:"waiting"`
 	Forks    []Fork            `json:"forks"`
 	Guard    stick.GuardStatus `json:"publishing"`
+	Server   *ServerStatus     `json:"server,omitempty"` // of a running server
 }
 
 // Waiting counts valid messages whose predecessors are missing.
@@ -69,7 +70,7 @@ func (n *Node) status(ctx context.Context, _ *muxrpc.Call) (any, error) {
 		Messages: n.store.Last(), Feeds: len(heads), Own: own.Seq,
 		Hops: n.config.Hops(), Reach: n.policy.reach(), Carried: n.policy.carriedCount(),
 		Waiting: Waiting{Messages: waiting.Messages, Feeds: waiting.Feeds, Bytes: waiting.Bytes},
-		Forks:   make([]Fork, 0, len(forks)), Guard: guard,
+		Forks:   make([]Fork, 0, len(forks)), Guard: guard, Server: n.serverInfo(),
 	}
 	for _, f := range forks {
 		status.Forks = append(status.Forks, Fork{Feed: f.Feed, Seq: f.Seq, Have: f.Have, Other: f.Other})

@@ -15,18 +15,13 @@ import (
 // which clients tell it from another program behind the same socket.
 const Program = "ssbsync"
 
-// Version is the answer to "version".
-type Version struct {
-	Program string `json:"program"`
-	Version string `json:"version"`
-	ID      string `json:"id"` // of the identity
-}
-
 // Names of errors that a client tells apart. They travel as the name of a
 // RemoteError.
 const (
 	ErrorUsage   = "UsageError" // the arguments are wrong
 	ErrorNoSpace = "NoSpace"    // a disk is full
+	ErrorOther   = "Other"      // another program may write with our identity
+	ErrorFolder  = "Folder"     // the user as whom the server runs cannot open a folder
 )
 
 // usage is an error of the caller.
@@ -48,26 +43,29 @@ func (n *Node) newMux() *muxrpc.Mux {
 	n.addBasics(m)
 	n.addReads(m)
 	n.addFriends(m)
+	n.addPeers(m)
+	n.addReplication(m)
+	n.addInvites(m)
 	n.addCarriage(m)
 	return m
 }
 
 func (n *Node) addBasics(m *muxrpc.Mux) {
 	m.Sync("whoami", n.whoami)
-	m.Async("version", n.version)
+	m.Sync("version", n.version)
+	m.Sync("help", n.help)
+	m.Async("auth", n.auth)
+	m.Sync("address", n.address)
+	m.Sync("getAddress", n.address)
+	m.Sync("multiserver.address", n.address)
+	m.Sync("status", n.serverStatus)
+	m.Sync("progress", n.progress)
 	m.Async("publish", n.publish)
 	m.Async("ssbsync.status", n.status)
 	m.Source("ssbsync.check", n.check)
 	m.Async("ssbsync.recover", n.recover)
 	m.Async("ssbsync.forget", n.forget)
-}
-
-func (n *Node) addReads(m *muxrpc.Mux) {
-	m.Async("get", n.get)
-	m.Source("createLogStream", n.createLogStream)
-	m.Source("createFeedStream", n.createFeedStream)
-	m.Source("createUserStream", n.createUserStream)
-	m.Source("createHistoryStream", n.createHistoryStream)
+	m.Async("ssbsync.adopt", n.adopt)
 }
 
 func (n *Node) whoami(context.Context, *muxrpc.Call) (any, error) {
@@ -76,8 +74,81 @@ func (n *Node) whoami(context.Context, *muxrpc.Call) (any, error) {
 	}{n.keys.Feed()}, nil
 }
 
+// version answers "ssbsync/" and the version.
 func (n *Node) version(context.Context, *muxrpc.Call) (any, error) {
-	return Version{Program: Program, Version: n.options.Version, ID: n.keys.Feed().String()}, nil
+	return Program + "/" + n.options.Version, nil
+}
+
+// help answers which methods there are.
+func (n *Node) help(context.Context, *muxrpc.Call) (any, error) {
+	type command struct {
+		Type muxrpc.Type `json:"type"`
+	}
+	commands := map[string]command{}
+	for name, typ := range n.mux.Methods() {
+		commands[name] = command{typ}
+	}
+	return struct {
+		Description string             `json:"description"`
+		Commands    map[string]command `json:"commands"`
+	}{"a Secure Scuttlebutt peer that carries feeds over networks and on USB sticks", commands}, nil
+}
+
+// auth answers what an identity may call: auth(id).
+func (n *Node) auth(_ context.Context, c *muxrpc.Call) (any, error) {
+	var feed refs.Feed
+	if json.Unmarshal(argument(c, 0), &feed) != nil || !n.isMaster(feed) {
+		return nil, nil
+	}
+	return json.RawMessage(`{"allow":null,"deny":null}`), nil
+}
+
+// serverStatus answers what ssb-server's status does.
+func (n *Node) serverStatus(ctx context.Context, c *muxrpc.Call) (any, error) {
+	progress, err := n.progress(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	type synced struct {
+		Since   int64            `json:"since"`
+		Plugins map[string]int64 `json:"plugins"`
+		Sync    bool             `json:"sync"`
+	}
+	since := synced{Since: int64(n.store.Last()) - 1, Plugins: map[string]int64{}, Sync: true}
+	for _, ix := range n.indexes {
+		cursor, err := n.store.Cursor(ix.name)
+		if err != nil {
+			return nil, err
+		}
+		at := int64(cursor) - 1
+		since.Plugins[ix.title] = at
+		since.Sync = since.Sync && at == since.Since
+	}
+	return struct {
+		Progress any            `json:"progress"`
+		Sync     synced         `json:"sync"`
+		Gossip   map[string]any `json:"gossip"`
+	}{progress, since, n.gossipStatus()}, nil
+}
+
+// progress answers how far the indexes have come.
+func (n *Node) progress(context.Context, *muxrpc.Call) (any, error) {
+	current := n.store.Last()
+	for _, ix := range n.indexes {
+		cursor, err := n.store.Cursor(ix.name)
+		if err != nil {
+			return nil, err
+		}
+		current = min(current, cursor)
+	}
+	type span struct {
+		Start   uint64 `json:"start"`
+		Current uint64 `json:"current"`
+		Target  uint64 `json:"target"`
+	}
+	return struct {
+		Indexes span `json:"indexes"`
+	}{span{min(n.indexStart, current), current, n.store.Last()}}, nil
 }
 
 // feedArgument reads the only argument of a call as a feed id.
@@ -99,15 +170,6 @@ func options(c *muxrpc.Call, dst any) error {
 		return usage("%s: options: %v", c.Name(), err)
 	}
 	return nil
-}
-
-// queryOf reads the options of a read stream.
-func queryOf(c *muxrpc.Call) (query, error) {
-	var raw json.RawMessage
-	if err := c.DecodeArgs(&raw); err != nil {
-		return query{}, err
-	}
-	return parseQuery(raw)
 }
 
 // isEnd reports whether an error of Send only says that the caller has had

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"time"
 
@@ -161,10 +160,7 @@ func (n *Node) openFolder(ctx context.Context, c *muxrpc.Call) (o Carriage, root
 		return o, nil, err
 	}
 	root, err = os.OpenRoot(o.Path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return o, nil, fmt.Errorf("%s: no such folder: not mounted?", o.Path)
-	}
-	return o, root, err
+	return o, root, n.folderError(o.Path, err)
 }
 
 // selection returns what --feed and --hops let through, nil for everything.

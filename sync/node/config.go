@@ -34,9 +34,59 @@ type Config struct {
 	Friends struct {
 		Hops *int `json:"hops"` // nil = 2
 	} `json:"friends"`
+	Connections struct {
+		Incoming map[string][]Incoming `json:"incoming"` // by transport: net, ws, unix; nil = net and unix
+	} `json:"connections"`
+	Host         string   `json:"host"`         // where to listen if connections.incoming does not say; "" = everywhere
+	Port         *int     `json:"port"`         // nil = 8008
+	External     string   `json:"external"`     // the host name by which others reach us
+	Local        *bool    `json:"local"`        // find and be found on the LAN; nil = yes
+	AllowPrivate bool     `json:"allowPrivate"` // invites and pub messages may name private addresses
+	Master       feedList `json:"master"`       // identities that may call everything
+	Proxy        string   `json:"proxy"`        // host:port of a SOCKS5 proxy for onion addresses
+	Logging      struct {
+		Level string `json:"level"`
+	} `json:"logging"`
 	Ssbsync struct {
 		Replicate Replicate `json:"replicate"`
 	} `json:"ssbsync"`
+}
+
+// Incoming is one address to listen on.
+type Incoming struct {
+	Host      string `json:"host"`
+	Port      *int   `json:"port"`
+	External  string `json:"external"`  // the host name by which others reach it
+	Scope     Scopes `json:"scope"`     // who reaches it: device, local, public
+	Transform string `json:"transform"` // shs, or noauth for unix
+	Path      string `json:"path"`      // of unix; "" = socket in the home folder
+}
+
+// Scopes are a list that may be written as one word.
+type Scopes []string
+
+// UnmarshalJSON reads a word or a list of words.
+func (s *Scopes) UnmarshalJSON(raw []byte) error {
+	var word string
+	if json.Unmarshal(raw, &word) == nil {
+		*s = Scopes{word}
+		return nil
+	}
+	return json.Unmarshal(raw, (*[]string)(s))
+}
+
+// feedList is a list of feeds that may be written as one.
+type feedList []refs.Feed
+
+// UnmarshalJSON reads a feed id or a list of them.
+func (l *feedList) UnmarshalJSON(raw []byte) error {
+	var one refs.Feed
+	if len(raw) > 0 && raw[0] == '"' {
+		err := json.Unmarshal(raw, &one)
+		*l = feedList{one}
+		return err
+	}
+	return json.Unmarshal(raw, (*[]refs.Feed)(l))
 }
 
 // Replicate is the setting ssbsync.replicate: "all", or a list of feeds that
@@ -156,4 +206,22 @@ func lengthUntil(raw []byte, mark string, extra int) int {
 		return n + extra
 	}
 	return len(raw)
+}
+
+// LogLevel returns what the config of a home folder says of logging, "" if
+// nothing.
+func LogLevel(home string) (string, error) {
+	root, err := os.OpenRoot(home)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer root.Close()
+	cfg, err := readConfig(root)
+	if err != nil {
+		return "", err
+	}
+	return cfg.Logging.Level, nil
 }

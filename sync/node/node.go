@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ssbsync/ssbsync/bundle"
@@ -22,7 +23,9 @@ import (
 	"github.com/ssbsync/ssbsync/spec/message"
 	"github.com/ssbsync/ssbsync/spec/muxrpc"
 	"github.com/ssbsync/ssbsync/store"
+	"github.com/ssbsync/ssbsync/sync/gossip"
 	"github.com/ssbsync/ssbsync/sync/graph"
+	"github.com/ssbsync/ssbsync/sync/history"
 	"github.com/ssbsync/ssbsync/sync/ingest"
 	"github.com/ssbsync/ssbsync/sync/stick"
 )
@@ -55,7 +58,8 @@ type Node struct {
 	config  *Config
 	keys    *keys.Pair
 	hmac    *keys.HMAC
-	network [32]byte
+	caps    [32]byte // access key of the network
+	netID   [32]byte // what bundles call it
 
 	store  *store.Store
 	ingest *ingest.Pipeline
@@ -65,7 +69,14 @@ type Node struct {
 	peer   *stick.Peer
 	mux    *muxrpc.Mux
 
-	reindex sync.Mutex // held while an index catches up with the receive log
+	history *history.Server
+	network func() (*gossip.Gossip, error) // made at the first call
+	opened  atomic.Pointer[gossip.Gossip]  // what network returned
+	server  atomic.Pointer[server]         // nil unless Run does
+
+	claimed, byType, byAuthor, byTarget *index
+	indexes                             []*index // all of them
+	indexStart                          uint64   // how far they had come at the start
 
 	stop    context.CancelFunc
 	stopped chan struct{} // closed when the pipeline has returned
@@ -113,7 +124,7 @@ func (n *Node) openHome() (err error) {
 		shs, err = n.config.SHS()
 	}
 	if err == nil {
-		n.network = networkID(shs, n.hmac)
+		n.caps, n.netID = shs, networkID(shs, n.hmac)
 		err = n.openIdentity()
 	}
 	if err != nil {
@@ -162,10 +173,31 @@ func (n *Node) openParts() (err error) {
 		Own: n.keys.Feed(), OnOwn: n.proved,
 	})
 	n.peer, err = stick.New(stick.Config{
-		Store: n.store, Ingest: n.ingest, Keys: n.keys, Network: n.network, Net: n.hmac, Policy: n.policy, Guard: n.guard, Now: n.options.Now,
+		Store: n.store, Ingest: n.ingest, Keys: n.keys, Network: n.netID, Net: n.hmac, Policy: n.policy, Guard: n.guard, Now: n.options.Now,
 	})
+	if err == nil {
+		err = n.openIndexes()
+	}
+	n.history = history.NewServer(n.store)
+	n.network = sync.OnceValues(n.newGossip)
 	n.mux = n.newMux()
 	return err
+}
+
+// openIndexes lists the indexes. They are read and written when they are
+// needed.
+func (n *Node) openIndexes() error {
+	n.claimed, n.byType, n.byAuthor, n.byTarget = newClaimedIndex(), newTypeIndex(), newLinksIndex(), newBacklinksIndex()
+	n.indexes = []*index{n.claimed, n.byType, n.byAuthor, n.byTarget}
+	n.indexStart = n.store.Last()
+	for _, ix := range n.indexes {
+		cursor, err := n.store.Cursor(ix.name)
+		if err != nil {
+			return err
+		}
+		n.indexStart = min(n.indexStart, cursor)
+	}
+	return nil
 }
 
 // proved locks publishing when a message signed by our key comes from outside:
@@ -189,13 +221,17 @@ func (n *Node) start() {
 // Close commits what was handed over, ends the pipeline and closes the store.
 // It returns the error that had stopped the store before, if any.
 func (n *Node) Close() error {
+	var network error
+	if g := n.opened.Load(); g != nil {
+		network = g.Close()
+	}
 	n.stop()
 	<-n.stopped
 	failed := n.failed
 	if errors.Is(failed, context.Canceled) {
 		failed = nil
 	}
-	return errors.Join(failed, n.store.Close(), n.home.Close())
+	return errors.Join(network, failed, n.store.Close(), n.home.Close())
 }
 
 // Serve answers one client that may call everything: the own user. It returns

@@ -22,14 +22,20 @@ type policy struct {
 	all    bool
 	listed map[refs.Feed]bool
 
-	mu      sync.RWMutex // guards what follows
-	hops    map[refs.Feed]int
-	blocked map[refs.Feed]bool
-	carried map[refs.Feed]bool
+	mu        sync.RWMutex // guards what follows
+	hops      map[refs.Feed]int
+	blocked   map[refs.Feed]bool // by a message, or refused
+	carried   map[refs.Feed]bool
+	kept      map[refs.Feed]bool // replicated because the user said so
+	requested map[refs.Feed]bool // by an app; true wants, false does not
+	refused   map[refs.Feed]bool // blocked by an app, without a message
 }
 
 func newPolicy(n *Node) *policy {
-	p := &policy{node: n, all: n.config.Ssbsync.Replicate.All, listed: make(map[refs.Feed]bool)}
+	p := &policy{
+		node: n, all: n.config.Ssbsync.Replicate.All, listed: make(map[refs.Feed]bool),
+		requested: make(map[refs.Feed]bool), refused: make(map[refs.Feed]bool),
+	}
 	for _, feed := range n.config.Ssbsync.Replicate.Feeds {
 		p.listed[feed] = true
 	}
@@ -47,27 +53,33 @@ func (p *policy) refresh(ctx context.Context) error {
 	for _, feed := range p.node.graph.Blocks(own) {
 		blocked[feed] = true
 	}
-	carried, err := p.readCarried()
+	carried, err := p.readFeeds(carriedTable)
+	if err != nil {
+		return err
+	}
+	kept, err := p.readFeeds(keptTable)
 	if err != nil {
 		return err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.hops, p.blocked, p.carried = hops, blocked, carried
+	maps.Copy(blocked, p.refused)
+	p.hops, p.blocked, p.carried, p.kept = hops, blocked, carried, kept
 	return nil
 }
 
-func (p *policy) readCarried() (map[refs.Feed]bool, error) {
-	carried := make(map[refs.Feed]bool)
+// readFeeds reads a table whose keys are feeds.
+func (p *policy) readFeeds(table string) (map[refs.Feed]bool, error) {
+	feeds := make(map[refs.Feed]bool)
 	var from []byte
 	for {
-		rows, err := p.node.store.Table(carriedTable).Scan(nil, from, 0)
+		rows, err := p.node.store.Table(table).Scan(nil, from, 0)
 		if err != nil || len(rows) == 0 {
-			return carried, err
+			return feeds, err
 		}
 		for _, row := range rows {
 			if len(row.Key) == len(refs.Feed{}) {
-				carried[refs.Feed(row.Key)] = true
+				feeds[refs.Feed(row.Key)] = true
 			}
 		}
 		from = append(rows[len(rows)-1].Key, 0)
@@ -115,8 +127,17 @@ func (p *policy) Wants(feed refs.Feed) bool {
 	if p.blocked[feed] {
 		return false
 	}
+	return p.replicates(feed) || p.carried[feed]
+}
+
+// replicates reports whether the feed is wanted from everywhere. The caller
+// holds p.mu.
+func (p *policy) replicates(feed refs.Feed) bool {
+	if want, asked := p.requested[feed]; asked && !p.kept[feed] && !p.listed[feed] {
+		return want
+	}
 	_, near := p.hops[feed]
-	return near || p.all || p.listed[feed] || p.carried[feed]
+	return near || p.all || p.listed[feed] || p.kept[feed]
 }
 
 // WantsAll reports whether every feed is wanted.
@@ -130,16 +151,31 @@ func (p *policy) WantsAll() bool {
 func (p *policy) Wanted() []refs.Feed {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	wanted := map[refs.Feed]bool{p.node.keys.Feed(): true}
-	for feed := range p.hops {
-		wanted[feed] = true
-	}
-	maps.Copy(wanted, p.listed)
+	wanted := p.named()
 	maps.Copy(wanted, p.carried)
 	for feed := range p.blocked {
 		delete(wanted, feed)
 	}
 	return slices.SortedFunc(maps.Keys(wanted), refs.Feed.Compare)
+}
+
+// named returns the feeds that are wanted from everywhere by name. The caller
+// holds p.mu.
+func (p *policy) named() map[refs.Feed]bool {
+	wanted := map[refs.Feed]bool{p.node.keys.Feed(): true}
+	for feed := range p.hops {
+		wanted[feed] = true
+	}
+	for feed, want := range p.requested {
+		if want {
+			wanted[feed] = true
+		} else {
+			delete(wanted, feed)
+		}
+	}
+	maps.Copy(wanted, p.listed)
+	maps.Copy(wanted, p.kept)
+	return wanted
 }
 
 // Hops is the distance of a feed in the follow graph, negative out of reach.

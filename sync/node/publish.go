@@ -8,7 +8,6 @@ import (
 
 	"github.com/ssbsync/ssbsync/spec/message"
 	"github.com/ssbsync/ssbsync/spec/muxrpc"
-	"github.com/ssbsync/ssbsync/spec/refs"
 	"github.com/ssbsync/ssbsync/store"
 	"github.com/ssbsync/ssbsync/sync/stick"
 )
@@ -16,12 +15,13 @@ import (
 // publish appends a message to the own feed: publish(content). It answers the
 // message once it is durable.
 func (n *Node) publish(ctx context.Context, c *muxrpc.Call) (any, error) {
-	var content json.RawMessage
-	if err := c.DecodeArgs(&content); err != nil {
+	return n.publishContent(ctx, argument(c, 0))
+}
+
+// publishContent is publish for content that the node itself writes too.
+func (n *Node) publishContent(ctx context.Context, content json.RawMessage) (json.RawMessage, error) {
+	if err := checkContent(content); err != nil {
 		return nil, err
-	}
-	if len(content) == 0 {
-		return nil, usage("publish: no content")
 	}
 	if err := n.mayPublish(); err != nil {
 		return nil, err
@@ -79,18 +79,6 @@ func (n *Node) nextTimestamp(head message.Head) (float64, error) {
 	return now, nil
 }
 
-// checkOtherApps refuses to publish while the database of another program with
-// our identity lies in the home folder: two writers fork a feed.
-func (n *Node) checkOtherApps() error {
-	for _, name := range []string{"flume", "db2"} {
-		info, err := n.home.Stat(name)
-		if err == nil && info.IsDir() {
-			return fmt.Errorf("%s holds %s/, the database of another program with the same identity: two writers would fork the feed", n.options.Home, name)
-		}
-	}
-	return nil
-}
-
 // ownHead returns the head of the own feed.
 func (n *Node) ownHead() (message.Head, error) { return n.store.Head(n.keys.Feed()) }
 
@@ -115,38 +103,4 @@ func claimedTime(rec store.Record) float64 {
 		return rec.Received
 	}
 	return view.Timestamp
-}
-
-// get answers the value of a message: get(id), or get({id, meta: true}) for
-// the whole.
-func (n *Node) get(_ context.Context, c *muxrpc.Call) (any, error) {
-	var raw json.RawMessage
-	if err := c.DecodeArgs(&raw); err != nil {
-		return nil, err
-	}
-	var text string
-	var want struct {
-		ID   string `json:"id"`
-		Meta bool   `json:"meta"`
-	}
-	if json.Unmarshal(raw, &text) != nil {
-		if err := json.Unmarshal(raw, &want); err != nil {
-			return nil, usage("get: neither an id nor {id, meta}")
-		}
-		text = want.ID
-	}
-	id, err := refs.ParseMessage(text)
-	if err != nil {
-		return nil, usage("get: %v", err)
-	}
-	rec, err := n.store.ByID(id)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return nil, fmt.Errorf("message %s is not here", id)
-	case err != nil:
-		return nil, err
-	case want.Meta:
-		return json.RawMessage(appendKVT(nil, rec)), nil
-	}
-	return json.RawMessage(rec.Value), nil
 }

@@ -2,8 +2,9 @@ package node
 
 import (
 	"encoding/json"
-	"fmt"
 	"math"
+
+	"github.com/ssbsync/ssbsync/spec/muxrpc"
 )
 
 // query is the argument of the read streams (createLogStream and its
@@ -14,34 +15,63 @@ type query struct {
 	Reverse          bool
 	Limit            int64 // -1 = no limit
 	Live             bool
-	Old              bool
+	Old              bool // always true unless Live
 	Sync             bool // live streams send {"sync":true} when the old part is done
 	Keys             bool
 	Values           bool
 	Private          bool
+	Raw              bool
 	ID               string
-	Seq, Sequence    *float64
 	Type             string
 }
 
-// wireQuery is the JSON of a query: pointers tell "not given" from false.
+// setting is a boolean as JavaScript programs write it: missing, false, true,
+// or a number.
+type setting int8
+
+const (
+	settingUnset setting = iota
+	settingFalse
+	settingTrue  // the literal true
+	settingOther // something else that counts as true
+	settingZero  // something else that counts as false
+)
+
+// UnmarshalJSON never fails.
+func (s *setting) UnmarshalJSON(raw []byte) error {
+	switch {
+	case string(raw) == "false":
+		*s = settingFalse
+	case string(raw) == "true":
+		*s = settingTrue
+	case falsy(raw):
+		*s = settingZero
+	default:
+		*s = settingOther
+	}
+	return nil
+}
+
+// truthy reports whether JavaScript takes it for true.
+func (s setting) truthy() bool { return s == settingTrue || s == settingOther }
+
+// wireQuery is the JSON of a query.
 type wireQuery struct {
-	GT       *float64 `json:"gt"`
-	GTE      *float64 `json:"gte"`
-	LT       *float64 `json:"lt"`
-	LTE      *float64 `json:"lte"`
-	Reverse  bool     `json:"reverse"`
-	Limit    *float64 `json:"limit"`
-	Live     bool     `json:"live"`
-	Old      *bool    `json:"old"`
-	Sync     *bool    `json:"sync"`
-	Keys     *bool    `json:"keys"`
-	Values   *bool    `json:"values"`
-	Private  bool     `json:"private"`
-	ID       string   `json:"id"`
-	Seq      *float64 `json:"seq"`
-	Sequence *float64 `json:"sequence"`
-	Type     string   `json:"type"`
+	GT      *float64 `json:"gt"`
+	GTE     *float64 `json:"gte"`
+	LT      *float64 `json:"lt"`
+	LTE     *float64 `json:"lte"`
+	Reverse setting  `json:"reverse"`
+	Limit   *float64 `json:"limit"`
+	Live    setting  `json:"live"`
+	Old     setting  `json:"old"`
+	Sync    setting  `json:"sync"`
+	Keys    setting  `json:"keys"`
+	Values  setting  `json:"values"`
+	Private setting  `json:"private"`
+	Raw     setting  `json:"raw"`
+	ID      string   `json:"id"`
+	Type    string   `json:"type"`
 }
 
 // parseQuery reads a query; no argument is the empty query.
@@ -49,14 +79,15 @@ func parseQuery(raw json.RawMessage) (query, error) {
 	var w wireQuery
 	if len(raw) > 0 {
 		if err := json.Unmarshal(raw, &w); err != nil {
-			return query{}, fmt.Errorf("reading the options: %v", err)
+			return query{}, usage("reading the options: %v", err)
 		}
 	}
+	live := w.Live.truthy()
 	q := query{
-		GT: w.GT, GTE: w.GTE, LT: w.LT, LTE: w.LTE, Reverse: w.Reverse, Live: w.Live, Private: w.Private,
-		ID: w.ID, Seq: w.Seq, Sequence: w.Sequence, Type: w.Type,
-		Old: unset(w.Old, true), Sync: unset(w.Sync, w.Live), Keys: unset(w.Keys, true), Values: unset(w.Values, true),
-		Limit: -1,
+		GT: w.GT, GTE: w.GTE, LT: w.LT, LTE: w.LTE, Reverse: w.Reverse.truthy(), Live: live,
+		Private: w.Private == settingTrue, Raw: w.Raw.truthy(), ID: w.ID, Type: w.Type,
+		Old: w.Old != settingFalse || !live, Sync: w.Sync != settingFalse,
+		Keys: w.Keys != settingFalse, Values: w.Values != settingFalse, Limit: -1,
 	}
 	if w.Limit != nil && *w.Limit >= 0 && *w.Limit < math.MaxInt32 {
 		q.Limit = int64(*w.Limit)
@@ -64,34 +95,40 @@ func parseQuery(raw json.RawMessage) (query, error) {
 	return q, nil
 }
 
-func unset(b *bool, otherwise bool) bool {
-	if b == nil {
-		return otherwise
+// streamQuery checks and reads the only argument of a read stream, which may be
+// missing.
+func streamQuery(c *muxrpc.Call) (query, error) {
+	raw := argument(c, 0)
+	if falsy(raw) {
+		return parseQuery(nil)
 	}
-	return *b
+	if err := checkStream(raw, "readStreamOpts"); err != nil {
+		return query{}, err
+	}
+	return parseQuery(raw)
 }
 
 // bounds returns the closed interval of whole numbers that the query selects,
 // within [first, last].
 func (q *query) bounds(first, last int64) (int64, int64) {
 	if q.GT != nil {
-		first = max(first, above(math.Floor(*q.GT)+1))
+		first = max(first, whole(math.Floor(*q.GT)+1))
 	}
 	if q.GTE != nil {
-		first = max(first, above(math.Ceil(*q.GTE)))
+		first = max(first, whole(math.Ceil(*q.GTE)))
 	}
 	if q.LT != nil {
-		last = min(last, above(math.Ceil(*q.LT)-1))
+		last = min(last, whole(math.Ceil(*q.LT)-1))
 	}
 	if q.LTE != nil {
-		last = min(last, above(math.Floor(*q.LTE)))
+		last = min(last, whole(math.Floor(*q.LTE)))
 	}
 	return first, last
 }
 
-// above converts f to an int64, at the ends of its range for what does not
+// whole converts f to an int64, at the ends of its range for what does not
 // fit.
-func above(f float64) int64 {
+func whole(f float64) int64 {
 	switch {
 	case math.IsNaN(f):
 		return 0
@@ -101,10 +138,4 @@ func above(f float64) int64 {
 		return math.MinInt64
 	}
 	return int64(f)
-}
-
-// selects reports whether the bounds of the query admit the number.
-func (q *query) selects(n float64) bool {
-	return (q.GT == nil || n > *q.GT) && (q.GTE == nil || n >= *q.GTE) &&
-		(q.LT == nil || n < *q.LT) && (q.LTE == nil || n <= *q.LTE)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strconv"
 
+	"github.com/ssbsync/ssbsync/spec/ecmajson"
 	"github.com/ssbsync/ssbsync/store"
 )
 
@@ -15,13 +16,14 @@ func appendKVT(dst []byte, rec store.Record) []byte {
 	dst = append(dst, `","value":`...)
 	dst = append(dst, rec.Value...)
 	dst = append(dst, `,"timestamp":`...)
-	dst = appendNumber(dst, rec.Received)
+	dst = ecmajson.AppendNumber(dst, rec.Received)
 	return append(dst, '}')
 }
 
-// appendNumber appends a time in milliseconds as JavaScript prints it.
-func appendNumber(dst []byte, f float64) []byte {
-	return strconv.AppendFloat(dst, f, 'f', -1, 64)
+// appendNumbered appends a message as createRawLogStream sends it.
+func appendNumbered(dst []byte, rec store.Record) []byte {
+	dst = strconv.AppendUint(append(dst, `{"seq":`...), rec.Rx-1, 10)
+	return append(appendKVT(append(dst, `,"value":`...), rec), '}')
 }
 
 // shape returns what a read stream sends for a message: the whole, the id

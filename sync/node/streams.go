@@ -16,6 +16,8 @@ type sender struct {
 	stream *muxrpc.Stream
 	query  *query
 	left   int64 // how many more; -1 = no limit
+
+	numbered bool // items are {seq, value}
 }
 
 func newSender(st *muxrpc.Stream, q *query) *sender {
@@ -27,6 +29,9 @@ func (s *sender) done() bool { return s.left == 0 }
 
 // send sends one record in the shape the query asks for.
 func (s *sender) send(ctx context.Context, rec store.Record) error {
+	if s.numbered {
+		return s.raw(ctx, appendNumbered(nil, rec))
+	}
 	return s.raw(ctx, s.query.shape(rec))
 }
 
@@ -56,26 +61,62 @@ func (s *sender) synced(ctx context.Context) error {
 // createLogStream sends all messages in receive order; gt, gte, lt and lte are
 // receive times.
 func (n *Node) createLogStream(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stream) error {
-	q, err := queryOf(c)
+	q, err := streamQuery(c)
 	if err != nil {
 		return err
 	}
-	return ended(n.streamLog(ctx, newSender(st, &q)))
+	if q.Raw {
+		return n.createRawLogStream(ctx, c, st)
+	}
+	after, before, err := n.logBounds(&q)
+	if err != nil {
+		return err
+	}
+	return ended(n.streamLog(ctx, newSender(st, &q), after, before))
 }
 
-func (n *Node) streamLog(ctx context.Context, s *sender) error {
-	after, before, err := n.logBounds(s.query)
+// createRawLogStream sends all messages in receive order as {seq, value}; gt,
+// gte, lt and lte are such numbers, which count from 0.
+func (n *Node) createRawLogStream(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stream) error {
+	q, err := streamQuery(c)
 	if err != nil {
 		return err
 	}
+	first, last := q.bounds(0, math.MaxInt64-2)
+	s := newSender(st, &q)
+	s.numbered = true
+	q.Sync = false
+	return ended(n.streamLog(ctx, s, uint64(max(first, 0)), uint64(max(last, -1)+2)))
+}
+
+// createSequenceStream sends the number of the newest message in receive order,
+// counted from 0, -1 when there is none, and then each new one.
+func (n *Node) createSequenceStream(ctx context.Context, _ *muxrpc.Call, st *muxrpc.Stream) error {
+	for {
+		last := n.store.Last()
+		if err := st.Send(ctx, int64(last)-1); err != nil {
+			return ended(err)
+		}
+		if err := n.store.Wait(ctx, last); err != nil {
+			return ended(err)
+		}
+	}
+}
+
+// streamLog sends what lies between after and before in receive order, both
+// excluded; before 0 is open.
+func (n *Node) streamLog(ctx context.Context, s *sender, after, before uint64) error {
 	last := n.store.Last()
-	if s.query.Old || !s.query.Live {
+	if s.query.Old {
 		if err := n.oldLog(ctx, s, after, before); err != nil {
 			return err
 		}
+		if err := s.synced(ctx); err != nil {
+			return err
+		}
 	}
-	if err := s.synced(ctx); err != nil || !s.query.Live {
-		return err
+	if !s.query.Live {
+		return nil
 	}
 	return n.liveLog(ctx, s, max(last, after), before)
 }
@@ -150,38 +191,11 @@ func (n *Node) liveLog(ctx context.Context, s *sender, after, before uint64) err
 }
 
 // createUserStream sends one feed by sequence; gt, gte, lt and lte are
-// sequences. Without id it is the own feed.
+// sequences.
 func (n *Node) createUserStream(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stream) error {
-	q, err := queryOf(c)
+	q, feed, err := userQuery(c)
 	if err != nil {
 		return err
-	}
-	return n.streamFeed(ctx, q, st)
-}
-
-// createHistoryStream sends one feed from the sequence seq (or sequence) on.
-func (n *Node) createHistoryStream(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stream) error {
-	q, err := queryOf(c)
-	if err != nil {
-		return err
-	}
-	if q.Seq == nil {
-		q.Seq = q.Sequence
-	}
-	if q.Seq != nil {
-		q.GTE = q.Seq
-	}
-	q.Sync = false
-	return n.streamFeed(ctx, q, st)
-}
-
-func (n *Node) streamFeed(ctx context.Context, q query, st *muxrpc.Stream) error {
-	feed := n.keys.Feed()
-	if q.ID != "" {
-		var err error
-		if feed, err = refs.ParseFeed(q.ID); err != nil {
-			return usage("%v", err)
-		}
 	}
 	s := newSender(st, &q)
 	first, last := q.bounds(1, math.MaxInt32)
@@ -189,6 +203,24 @@ func (n *Node) streamFeed(ctx context.Context, q query, st *muxrpc.Stream) error
 		return ended(n.reverseFeed(ctx, s, feed, first, last))
 	}
 	return ended(n.forwardFeed(ctx, s, feed, first, last))
+}
+
+// userQuery reads the argument of createUserStream.
+func userQuery(c *muxrpc.Call) (q query, feed refs.Feed, err error) {
+	raw := argument(c, 0)
+	if falsy(raw) {
+		return q, feed, missing(0)
+	}
+	if err := checkStream(raw, "createUserStreamOpts"); err != nil {
+		return q, feed, err
+	}
+	if q, err = parseQuery(raw); err != nil {
+		return q, feed, err
+	}
+	if feed, err = refs.ParseFeed(q.ID); err != nil {
+		return q, feed, missingAttr("id", "feedId")
+	}
+	return q, feed, nil
 }
 
 func (n *Node) reverseFeed(ctx context.Context, s *sender, feed refs.Feed, first, last int64) error {
@@ -209,14 +241,14 @@ func (n *Node) reverseFeed(ctx context.Context, s *sender, feed refs.Feed, first
 
 func (n *Node) forwardFeed(ctx context.Context, s *sender, feed refs.Feed, first, last int64) error {
 	next := first
-	if !s.query.Old && s.query.Live {
+	if !s.query.Old {
 		head, err := n.store.Head(feed)
 		if err != nil {
 			return err
 		}
 		next = max(first, head.Seq+1)
 	}
-	synced := false
+	synced := !s.query.Old
 	for !s.done() && next <= last {
 		seen := n.store.Last()
 		page, err := n.store.FeedPage(feed, next, last, s.page(), false)

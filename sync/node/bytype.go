@@ -1,0 +1,88 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/ssbsync/ssbsync/spec/ecmajson"
+	"github.com/ssbsync/ssbsync/spec/message"
+	"github.com/ssbsync/ssbsync/spec/muxrpc"
+	"github.com/ssbsync/ssbsync/store"
+)
+
+// newTypeIndex orders messages by the type of their content, then by arrival.
+// Its keys are the type as it is spelt in JSON, without quotes, and a zero
+// byte. Private messages have no type here.
+func newTypeIndex() *index {
+	return &index{name: "node.type", title: "type", rows: func(rec *store.Record, add func([]byte)) {
+		view, err := message.Fields(rec.Value)
+		if err != nil {
+			return
+		}
+		if typ := ecmajson.Get(view.Content, "type"); len(typ) > 2 && typ[0] == '"' {
+			add(typeKey(typ))
+		}
+	}}
+}
+
+// typeKey returns the key of a type, which is a JSON string.
+func typeKey(typ []byte) []byte {
+	return append(append(make([]byte, 0, len(typ)+rxLen), typ[1:len(typ)-1]...), 0)
+}
+
+// messagesByType sends the messages of one type in receive order:
+// messagesByType(type), or messagesByType({type, …}), where gt, gte, lt and lte
+// are receive times.
+func (n *Node) messagesByType(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stream) error {
+	q, err := typeQuery(c)
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(q.Type)
+	if err == nil {
+		text, err = ecmajson.Compact(text)
+	}
+	if err != nil {
+		return err
+	}
+	after, before, err := n.logBounds(&q)
+	if err != nil {
+		return err
+	}
+	sp := span{index: n.byType, item: func(_ []byte, rec *store.Record) []byte { return q.shape(*rec) }}
+	sp.low = rxKey(typeKey(text), after+1)
+	if sp.high = nextKey(typeKey(text)); before > 0 {
+		sp.high = rxKey(typeKey(text), before)
+	}
+	return n.streamIndex(ctx, st, &q, &sp)
+}
+
+// typeQuery reads the argument of messagesByType.
+func typeQuery(c *muxrpc.Call) (query, error) {
+	raw := argument(c, 0)
+	if falsy(raw) {
+		return query{}, missing(0)
+	}
+	var typ string
+	if json.Unmarshal(raw, &typ) == nil {
+		q, err := parseQuery(nil)
+		q.Type = typ
+		return q, err
+	}
+	if err := checkStream(raw, "messagesByTypeOpts"); err != nil {
+		return query{}, err
+	}
+	q, err := parseQuery(raw)
+	if err == nil && q.Type == "" {
+		err = missingAttr("type", "string")
+	}
+	return q, err
+}
+
+// nextKey returns the first key that does not begin with prefix, whose last
+// byte is below 255.
+func nextKey(prefix []byte) []byte {
+	next := append([]byte(nil), prefix...)
+	next[len(next)-1]++
+	return next
+}

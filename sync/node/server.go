@@ -1,0 +1,359 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/user"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/ssbsync/ssbsync/spec/multiserver"
+	"github.com/ssbsync/ssbsync/spec/muxrpc"
+	"github.com/ssbsync/ssbsync/sync/gossip"
+)
+
+// DefaultPort is where peers listen unless the config says otherwise.
+const DefaultPort = 8008
+
+// ServerOptions override what the config says.
+type ServerOptions struct {
+	Host string // where to listen on TCP; "" = as the config says
+	Port int    // 0 = any free one; negative = as the config says
+
+	// Ready, when set, is called once others can connect, with the addresses.
+	Ready func(addresses []string)
+}
+
+// server is a running node's way to the outside.
+type server struct {
+	node  *Node
+	began time.Time
+
+	mu        sync.Mutex
+	listening []endpoint
+}
+
+// endpoint is one listener.
+type endpoint struct {
+	net.Listener
+	transport string // net, ws or unix
+	config    Incoming
+}
+
+// ServerStatus says how others reach a running node.
+type ServerStatus struct {
+	PID       int      `json:"pid"`
+	User      string   `json:"user"`
+	Since     int64    `json:"since"` // milliseconds since 1970
+	Addresses []string `json:"addresses"`
+	Connected int      `json:"connected"` // peers
+}
+
+// Run lets others connect until ctx ends: peers over TCP, and the own user's
+// programs over the unix socket in the home folder, and it dials peers. It
+// returns when all connections have ended, with nil when ctx was the reason.
+func (n *Node) Run(ctx context.Context, o ServerOptions) error {
+	if err := n.checkHome(); err != nil {
+		return err
+	}
+	g, err := n.network()
+	if err != nil {
+		return err
+	}
+	s := &server{node: n, began: n.options.Now()}
+	if err := s.listen(ctx, o); err != nil {
+		s.close()
+		return err
+	}
+	if err := n.writeManifest(); err != nil {
+		s.close()
+		return err
+	}
+	n.server.Store(s)
+	defer n.server.Store(nil)
+	return s.run(ctx, g, o.Ready)
+}
+
+// run serves until ctx ends or a part fails; then the others end too.
+func (s *server) run(ctx context.Context, g *gossip.Gossip, ready func([]string)) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var group sync.WaitGroup
+	start := func(what string, part func(context.Context) error) {
+		group.Go(func() {
+			err := part(ctx)
+			if err != nil && ctx.Err() == nil {
+				stop(fmt.Errorf("%s: %w", what, err))
+			}
+		})
+	}
+	start("gossip", g.Run)
+	start("following the policy", s.node.followPolicy)
+	start("following the indexes", s.node.followIndexes)
+	start("storing", s.node.untilStopped)
+	for _, e := range s.listening {
+		start("listening on "+e.Addr().String(), func(ctx context.Context) error { return s.serve(ctx, g, e) })
+	}
+	if ready != nil {
+		ready(s.node.addressTexts())
+	}
+	<-ctx.Done()
+	s.close()
+	group.Wait()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// untilStopped returns when the one way in has failed, or ctx ends.
+func (n *Node) untilStopped(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-n.stopped:
+		return n.failed
+	}
+}
+
+func (s *server) serve(ctx context.Context, g *gossip.Gossip, e endpoint) error {
+	switch e.transport {
+	case "ws":
+		return g.ServeWebSocket(ctx, e.Listener)
+	case "unix":
+		return s.serveSocket(ctx, e.Listener)
+	}
+	return g.Serve(ctx, e.Listener)
+}
+
+// listen opens the listeners that the config and the options ask for.
+func (s *server) listen(ctx context.Context, o ServerOptions) error {
+	for _, wanted := range s.node.incoming(o) {
+		var l net.Listener
+		var err error
+		if wanted.transport == "unix" {
+			l, err = s.node.listenSocket(ctx)
+		} else {
+			l, err = listenTCP(ctx, wanted.config)
+		}
+		if err != nil {
+			return fmt.Errorf("listening: %w", err)
+		}
+		wanted.Listener = l
+		s.listening = append(s.listening, wanted)
+	}
+	return nil
+}
+
+func listenTCP(ctx context.Context, in Incoming) (net.Listener, error) {
+	host := in.Host
+	if host == "::" || host == "0.0.0.0" {
+		host = "" // both families
+	}
+	port := DefaultPort
+	if in.Port != nil {
+		port = *in.Port
+	}
+	var config net.ListenConfig
+	return config.Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+}
+
+func (s *server) close() {
+	for _, e := range s.listening {
+		e.Close() // may be closed already
+	}
+}
+
+// incoming lists where to listen: what connections.incoming says, or TCP and
+// the unix socket.
+func (n *Node) incoming(o ServerOptions) (list []endpoint) {
+	all := []string{"device", "local", "public"}
+	configured := n.config.Connections.Incoming
+	for _, transport := range []string{"net", "ws"} {
+		for _, in := range configured[transport] {
+			if in.Transform != "" && in.Transform != "shs" {
+				n.options.Log.Warn("not listening without a handshake", "transport", transport, "transform", in.Transform)
+				continue
+			}
+			if len(in.Scope) == 0 {
+				in.Scope = all
+			}
+			if in.Port == nil && transport == "net" {
+				in.Port = n.config.Port
+			}
+			list = append(list, endpoint{transport: transport, config: in})
+		}
+	}
+	if configured == nil {
+		list = append(list, endpoint{transport: "net", config: Incoming{Host: n.config.Host, Port: n.config.Port, Scope: all}})
+	}
+	for i := range list {
+		if list[i].transport != "net" {
+			continue
+		}
+		if o.Host != "" {
+			list[i].config.Host = o.Host
+		}
+		if o.Port >= 0 {
+			list[i].config.Port = &o.Port
+		}
+		if o.Host != "" || o.Port >= 0 { // one listener, where the flags say
+			list = append(list[:i+1], dropNet(list[i+1:])...)
+			break
+		}
+	}
+	if _, listed := configured["unix"]; listed || configured == nil || len(configured) > 0 {
+		list = append(list, endpoint{transport: "unix", config: Incoming{Scope: Scopes{"device"}}})
+	}
+	return list
+}
+
+// dropNet returns the endpoints that are not on plain TCP.
+func dropNet(list []endpoint) (rest []endpoint) {
+	for _, e := range list {
+		if e.transport != "net" {
+			rest = append(rest, e)
+		}
+	}
+	return rest
+}
+
+// status tells of the running server, nil without one.
+func (n *Node) serverInfo() *ServerStatus {
+	s := n.server.Load()
+	if s == nil {
+		return nil
+	}
+	info := &ServerStatus{PID: os.Getpid(), Since: s.began.UnixMilli(), Addresses: n.addressTexts()}
+	if u, err := user.Current(); err == nil {
+		info.User = u.Username
+	}
+	if g := n.opened.Load(); g != nil {
+		info.Connected = len(g.Peers())
+	}
+	return info
+}
+
+// address answers the addresses by which others reach this node:
+// address(scope), where the scope is device, local or public.
+func (n *Node) address(_ context.Context, c *muxrpc.Call) (any, error) {
+	var scope string
+	if raw := argument(c, 0); !falsy(raw) {
+		if err := c.DecodeArgs(&scope); err != nil {
+			return nil, usage("%v", err)
+		}
+	}
+	s := n.server.Load()
+	if s == nil {
+		return jsonNull, nil
+	}
+	if scope == "" {
+		scope = "device"
+	}
+	all := s.addresses(scope)
+	if len(all) == 0 {
+		return jsonNull, nil
+	}
+	return all.String(), nil
+}
+
+// addressTexts lists the addresses within this machine.
+func (n *Node) addressTexts() []string {
+	texts := []string{}
+	if s := n.server.Load(); s != nil {
+		for _, addr := range s.addresses("device") {
+			texts = append(texts, addr.String())
+		}
+	}
+	return texts
+}
+
+// addresses lists how those within a scope reach the listeners.
+func (s *server) addresses(scope string) (all multiserver.Addresses) {
+	self := s.node.keys.Feed()
+	for _, e := range s.listening {
+		if !contains(e.config.Scope, scope) {
+			continue
+		}
+		if e.transport == "unix" {
+			all = append(all, multiserver.Unix(s.node.socketPath(), self))
+			continue
+		}
+		tcp, ok := e.Addr().(*net.TCPAddr)
+		if !ok {
+			continue
+		}
+		for _, host := range s.hosts(e, tcp, scope) {
+			addr := multiserver.Net(host, uint16(tcp.Port), self)
+			addr[0].Name = e.transport
+			if e.transport == "ws" {
+				addr[0].Data = []string{"//" + host, strconv.Itoa(tcp.Port)}
+			}
+			all = append(all, addr)
+		}
+	}
+	return all
+}
+
+// hosts lists the hosts by which those within a scope reach a listener.
+func (s *server) hosts(e endpoint, tcp *net.TCPAddr, scope string) []string {
+	external := e.config.External
+	if external == "" {
+		external = s.node.config.External
+	}
+	switch {
+	case scope == "public" && external != "":
+		return []string{external}
+	case !tcp.IP.IsUnspecified():
+		return []string{tcp.IP.String()}
+	case scope == "device":
+		return []string{"localhost"}
+	}
+	var hosts []string
+	addrs, _ := net.InterfaceAddrs() // none is possible
+	for _, addr := range addrs {
+		prefix, err := netip.ParsePrefix(addr.String())
+		if err != nil {
+			continue
+		}
+		ip := prefix.Addr().Unmap()
+		if !ip.IsLoopback() && !ip.IsLinkLocalUnicast() && ip.IsPrivate() == (scope != "public") {
+			hosts = append(hosts, ip.String())
+		}
+	}
+	return hosts
+}
+
+// netPort returns the port of the first TCP listener.
+func (s *server) netPort() (uint16, bool) {
+	for _, e := range s.listening {
+		if tcp, ok := e.Addr().(*net.TCPAddr); ok && e.transport == "net" {
+			return uint16(tcp.Port), true
+		}
+	}
+	return 0, false
+}
+
+// isPrivateHost reports whether a host is reached from this machine or network
+// only.
+func isPrivateHost(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return host == "localhost" || host == ""
+	}
+	return ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast()
+}
+
+func contains(scopes Scopes, scope string) bool {
+	for _, s := range scopes {
+		if s == scope {
+			return true
+		}
+	}
+	return false
+}
