@@ -59,7 +59,7 @@ func TestTwoNodes(t *testing.T) {
 // TestMixedNetwork lets nodes of both kinds, each with other parts of the
 // feeds, find the same messages over a ring of connections with chords.
 func TestMixedNetwork(t *testing.T) {
-	for seed := range uint64(3) {
+	for seed := range uint64(2) {
 		rng := rand.New(rand.NewPCG(seed, 7))
 		const nodes, authors = 6, 12
 		var numbers []int
@@ -119,14 +119,17 @@ func TestManyFeeds(t *testing.T) {
 	}
 	a := startNode(t, 1, options{policy: newPolicy(ids...)})
 	b := startNode(t, 2, options{policy: &policy{all: true, feeds: map[refs.Feed]bool{}}})
+	var some, others []int
 	for n := range feeds {
 		if n%3 == 0 {
-			a.fill([]int{10_000 + n}, 1)
+			some = append(some, 10_000+n)
 		}
-		if n%5 == 0 {
-			b.fill([]int{10_000 + n}, 2)
+		if n%7 == 0 {
+			others = append(others, 10_000+n)
 		}
 	}
+	a.fill(some, 1)
+	b.fill(others, 2)
 	b.connect(a)
 	sameVector(t, a, b)
 	t.Logf("%d feeds, %d messages", feeds, a.store.Last())
@@ -203,24 +206,26 @@ func TestRemembered(t *testing.T) {
 	}
 	ids = append(ids, feedsOf(1, 2)...)
 	a, b := startNode(t, 1, options{policy: newPolicy(ids...)}), startNode(t, 2, options{policy: newPolicy(ids...)})
+	var numbers []int
 	for n := range 300 {
-		a.fill([]int{1000 + n}, 1)
+		numbers = append(numbers, 1000+n)
 	}
+	a.fill(numbers, 1)
 	b.connect(a)
 	sameVector(t, a, b)
-	bytesOf := func() int64 { return b.Peers()[0].BytesReceived + b.Peers()[0].BytesSent }
-	waitFor(t, "notes that say so", func() bool { s := a.FeedStatus(ids[299]); return s.Claimed == 1 && s.Held == 1 })
-	time.Sleep(100 * time.Millisecond)
-	a.end()
-	b.end()
-	a.start()
-	b.start()
-	b.connect(a)
-	a.publish(`{"type":"post","text":"new"}`)
-	waitFor(t, "the new message", func() bool { return b.head(a.id) == 1 })
-	if n := bytesOf(); n > 8000 {
-		t.Errorf("the second session took %d bytes: the clock was told again", n)
-	} else {
-		t.Logf("second session: %d bytes for 300 feeds", n)
+	for round := range 3 {
+		time.Sleep(50 * time.Millisecond) // for the last notes
+		a.end()
+		b.end()
+		a.start()
+		b.start()
+		b.connect(a)
+		a.publish(`{"type":"post","text":"new"}`)
+		waitFor(t, "the new message", func() bool { return b.head(a.id) == int64(round+1) })
+		p := b.Peers()[0]
+		t.Logf("session %d: %d bytes for 300 feeds", round+2, p.BytesReceived+p.BytesSent)
+		if round == 2 && p.BytesReceived+p.BytesSent > 4000 {
+			t.Error("the clock was told again")
+		}
 	}
 }

@@ -155,10 +155,6 @@ func TestWrongNetworkAndKey(t *testing.T) {
 		if _, err := other.Connect(t.Context(), victim.addr); err == nil {
 			t.Error("a peer of another network could connect")
 		}
-		wrong := honest.addr
-		wrong = append(wrong[:0:0], wrong...)
-		end, _ := victim.addr.Endpoint()
-		_ = end
 		addr := victim.addr
 		bad := append(addr[:0:0], addr...)
 		bad[1].Data = append([]string(nil), strings.TrimSuffix(strings.TrimPrefix(pair(77).Feed().String(), "@"), ".ed25519"))
@@ -187,10 +183,19 @@ func TestNeverReads(t *testing.T) {
 	checkLeaks(t, func(t *testing.T) {
 		numbers := []int{50, 51, 52, 53}
 		victim, honest := pairOfNodes(t, gossip.Limits{Stuck: 500 * time.Millisecond}, numbers...)
-		victim.fill(numbers, 4000)
+		big := strings.Repeat("x", 7000)
+		intake := victim.ingest.Open(ingest.Source{})
+		for _, n := range numbers {
+			for _, m := range writeText(t, n, 300, big) {
+				intake.Add(t.Context(), m.Value())
+			}
+		}
+		if _, err := intake.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		before := heap()
 		var lazy []*lazyPeer
-		for n := range 8 {
+		for n := range 6 {
 			lazy = append(lazy, newLazyPeer(t, victim, pair(900+n), feedsOf(numbers...)))
 		}
 		honest.connect(victim)
