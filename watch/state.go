@@ -49,7 +49,8 @@ type run struct {
 	changed chan struct{}
 	folders *folders
 	mounts  []mount
-	failed  int // times in a row that the list failed
+	failed  int              // times in a row that the list failed
+	again   <-chan time.Time // when to ask for the list after it failed
 	told    map[string]entry
 }
 
@@ -71,6 +72,7 @@ func (r *run) loop(ctx context.Context) error {
 		case <-ctx.Done():
 			return ended(ctx)
 		case <-r.changed:
+		case <-r.again:
 		case <-rescan.C:
 		case <-r.folders.news:
 			relist = false
@@ -91,7 +93,7 @@ func (r *run) list() error {
 	if r.told == nil || r.failed > listTries {
 		return fmt.Errorf("listing media: %v", err)
 	}
-	time.AfterFunc(listAgain, func() { signal(r.changed) })
+	r.again = time.After(listAgain)
 	return nil
 }
 

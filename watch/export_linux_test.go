@@ -1,0 +1,29 @@
+package watch
+
+// Mounts returns what the Linux source makes of a text of /proc/self/mountinfo,
+// with /sys, /run and /dev below root, and the number of lines that it did not
+// understand. Later calls of the returned function are later looks.
+func Mounts(root string) func(mountinfo string) (mounts []FakeMount, bad int) {
+	s := &linuxSource{root: root}
+	return func(text string) ([]FakeMount, int) {
+		lines, bad := parseMountinfo([]byte(text))
+		var found []FakeMount
+		for _, m := range s.mounts(visible(lines)) {
+			found = append(found, FakeMount{m.medium, m.id, m.skip})
+		}
+		return found, bad
+	}
+}
+
+// ParseMountinfo returns path, type, source and ro of each mount of a text.
+func ParseMountinfo(text string) (mounts [][4]string, bad int) {
+	lines, bad := parseMountinfo([]byte(text))
+	for _, l := range lines {
+		mode := "rw"
+		if l.readOnly {
+			mode = "ro"
+		}
+		mounts = append(mounts, [4]string{l.path, l.fstype, l.source, mode})
+	}
+	return mounts, bad
+}
