@@ -42,7 +42,8 @@ func missingAttr(name, typ string) error {
 	return usage("Param 0 must have a .%s of type %q", name, typ)
 }
 
-func wrongAttr(name, typ string) error { return usage(".%s of param 0 must be of type %q", name, typ) }
+// wrongAttr has its words in the order in which ssb-db puts them.
+func wrongAttr(name, typ string) error { return usage(".0 of param %s must be of type %q", name, typ) }
 
 // object returns the members of a value, or false when it is no object. As in
 // JavaScript an array is one.

@@ -45,19 +45,18 @@ func (q *query) resolved(key []byte, rec *store.Record) []byte {
 func resolvedTime(rec *store.Record) float64 { return min(claimedTime(*rec), rec.Received) }
 
 // timeKeys returns the keys from which and to below which the bounds of the
-// query lie.
+// query lie. As in ssb-db, whose keys go on with the author, gt takes in what
+// is equal and lte leaves it out.
 func (q *query) timeKeys() (low, high []byte) {
-	if q.GT != nil {
-		low = timeKey(math.Nextafter(*q.GT, math.Inf(1)))
+	for _, bound := range []*float64{q.GT, q.GTE} {
+		if bound != nil {
+			low = higher(low, timeKey(*bound))
+		}
 	}
-	if q.GTE != nil {
-		low = higher(low, timeKey(*q.GTE))
-	}
-	if q.LTE != nil {
-		high = timeKey(math.Nextafter(*q.LTE, math.Inf(1)))
-	}
-	if q.LT != nil {
-		high = lower(high, timeKey(*q.LT))
+	for _, bound := range []*float64{q.LT, q.LTE} {
+		if bound != nil {
+			high = lower(high, timeKey(*bound))
+		}
 	}
 	return low, high
 }

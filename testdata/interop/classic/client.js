@@ -1,0 +1,63 @@
+// Calls methods of a server through npm ssb-client with its default settings:
+// it finds secret, config and manifest in ~/.ssb.
+//
+//   HOME=… node client.js < calls
+//
+// Standard input is a JSON list of {method, type, args, take, wait}: of a
+// stream at most so many items are taken, within so many milliseconds. A string
+// "$3.key" in the arguments stands for the member of the fourth call's answer,
+// "$id" for the server's identity. For each call one JSON line is printed:
+// {answer}, {items} or {error}. A call with "behind" is not waited for: its line
+// comes at the end.
+'use strict'
+const pull = require('pull-stream')
+const calls = JSON.parse(require('fs').readFileSync(0, 'utf8'))
+
+const answers = []
+
+function fill (server, v) {
+  if (Array.isArray(v)) return v.map(x => fill(server, x))
+  if (v && typeof v === 'object') {
+    const o = {}
+    for (const k of Object.keys(v)) o[k] = fill(server, v[k])
+    return o
+  }
+  if (v === '$id') return server.id
+  const m = typeof v === 'string' && /^\$(\d+)\.(.+)$/.exec(v)
+  return m ? m[2].split('.').reduce((x, k) => x[k], answers[m[1]].answer) : v
+}
+
+function find (server, method) {
+  let self = null
+  let fn = server
+  for (const part of method.split('.')) { self = fn; fn = fn && fn[part] }
+  return fn && fn.bind(self)
+}
+
+function call (server, { method, type, args, take, wait }) {
+  return new Promise(resolve => {
+    const fn = find(server, method)
+    if (!fn) return resolve({ error: 'not in the manifest' })
+    const fail = err => resolve({ error: String(err.message || err) })
+    if (type === 'source') {
+      const items = []
+      const end = err => err && err !== true ? fail(err) : resolve({ items })
+      const drain = pull.drain(item => { items.push(item) }, err => { clearTimeout(timer); end(err) })
+      const timer = setTimeout(() => { end(); drain.abort() }, wait || 5000)
+      return pull(fn(...args), take ? pull.take(take) : pull.through(), drain)
+    }
+    const timer = setTimeout(() => resolve({ error: 'no answer' }), wait || 5000)
+    fn(...args, (err, answer) => { clearTimeout(timer); err ? fail(err) : resolve({ answer }) })
+  })
+}
+
+require('ssb-client')(async (err, server) => {
+  if (err) throw err
+  for (const c of calls) {
+    const done = call(server, { ...c, args: fill(server, c.args || []) })
+    answers.push(c.behind ? done : await done)
+  }
+  for (const a of answers) console.log(JSON.stringify(await a))
+  server.close(() => process.exit(0))
+  setTimeout(() => process.exit(0), 1000)
+})
