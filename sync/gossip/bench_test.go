@@ -197,3 +197,55 @@ func benchSync(b *testing.B, values [][]byte, list []signed, noEBT bool) {
 	b.ReportMetric(ratios[len(ratios)/2], "x")
 	b.ReportMetric(float64(len(values))/seconds[len(seconds)/2], "msg/s")
 }
+
+// BenchmarkLive measures from the start of publishing to the commit at the
+// other peer; that of every message of many.
+func BenchmarkLive(b *testing.B) {
+	x, y := startNode(b, 1, options{}), startNode(b, 2, options{policy: newPolicy(feedsOf(1)...)})
+	y.connect(x)
+	x.publish(`{"type":"post","text":"first"}`)
+	waitFor(b, "the first message", func() bool { return y.head(x.id) == 1 })
+	var took []time.Duration
+	for b.Loop() {
+		last := y.store.Last()
+		start := time.Now()
+		x.publish(`{"type":"post","text":"live"}`)
+		<-y.store.Changed(last)
+		took = append(took, time.Since(start))
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms-median")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "ms-p99")
+}
+
+// BenchmarkImportBesideLazyPeers compares an import alone with one beside peers
+// that ask for all of it and read nothing: x is the ratio of their times.
+func BenchmarkImportBesideLazyPeers(b *testing.B) {
+	values := dataSet(b)
+	run := func(lazy int) time.Duration {
+		nd := startNode(b, 1, options{policy: &policy{all: true, feeds: map[refs.Feed]bool{}}})
+		defer nd.end()
+		var feeds []refs.Feed
+		seen := make(map[refs.Feed]bool)
+		for _, value := range values {
+			if view, _ := message.Fields(value); !seen[view.Feed] {
+				seen[view.Feed] = true
+				feeds = append(feeds, view.Feed)
+			}
+		}
+		for n := range lazy {
+			p := newLazyPeer(b, nd, pair(700+n), feeds)
+			defer p.Close()
+		}
+		runtime.GC()
+		start := time.Now()
+		nd.load(values)
+		return time.Since(start)
+	}
+	var ratios []float64
+	for b.Loop() {
+		ratios = append(ratios, run(0).Seconds()/run(4).Seconds())
+	}
+	slices.Sort(ratios)
+	b.ReportMetric(ratios[len(ratios)/2], "x")
+}
