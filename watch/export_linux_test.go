@@ -1,5 +1,7 @@
 package watch
 
+import "golang.org/x/sys/unix"
+
 // Mounts returns what the Linux source makes of a text of /proc/self/mountinfo,
 // with /sys, /run and /dev below root, and the number of lines that it did not
 // understand. Later calls of the returned function are later looks.
@@ -26,4 +28,22 @@ func ParseMountinfo(text string) (mounts [][4]string, bad int) {
 		mounts = append(mounts, [4]string{l.path, l.fstype, l.source, mode})
 	}
 	return mounts, bad
+}
+
+// UeventHeard reports whether the kernel tells of a block device when do adds
+// one.
+func UeventHeard(do func() error) (bool, error) {
+	fd, err := openUevents()
+	if err != nil {
+		return false, err
+	}
+	defer unix.Close(fd)
+	if drainUevents(fd) {
+		drainUevents(fd)
+	}
+	if err := do(); err != nil {
+		return false, err
+	}
+	_, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 5_000)
+	return drainUevents(fd), err
 }

@@ -33,8 +33,9 @@ type folders struct {
 // folderState is what the rest of the package learns of a folder that exists.
 type folderState struct {
 	path  string // links resolved
+	on    string // id of the mount that it lies on
 	ident uint64 // another one when the folder was replaced
-	gen   uint64 // grows with each change of its files that was at rest
+	gen   uint64 // grows with each change of its files that was at rest; 0: nobody looks
 }
 
 // A folder is one that a user named. It belongs to the goroutine of run.
@@ -113,9 +114,14 @@ func (fs *folders) run(ctx context.Context) {
 func (fs *folders) show() {
 	var states []folderState
 	for _, f := range fs.list {
-		if f.info != nil {
-			states = append(states, f.state)
+		if f.info == nil {
+			continue
 		}
+		s := f.state
+		if f.quiet {
+			s.gen = 0
+		}
+		states = append(states, s)
 	}
 	fs.mu.Lock()
 	differs := !slices.Equal(states, fs.shown)
@@ -168,21 +174,18 @@ func (fs *folders) checkAll() {
 
 func (fs *folders) check(f *folder, mounts []mount) {
 	path, info := locate(f.named)
-	quiet := false
-	if m := holding(mounts, path); m != nil {
-		quiet = m.medium.Removable || m.medium.Loop
-	}
-	same := f.info != nil && info != nil && f.state.path == path && os.SameFile(f.info, info)
+	on := holding(mounts, path)
+	same := f.info != nil && info != nil && f.state.path == path && f.state.on == on.id && os.SameFile(f.info, info)
 	f.info = info
-	if same && f.quiet == quiet {
+	if same {
 		return
 	}
-	if !same {
-		fs.live.watch(f.state.path, nil)
-		fs.idents++
-		f.state = folderState{path: path, ident: fs.idents, gen: f.state.gen}
-	}
-	f.quiet = quiet
+	fs.live.watch(f.state.path, nil)
+	fs.idents++
+	// Who visited since the mount was told may have read before this look:
+	// hence another gen.
+	f.state = folderState{path: path, on: on.id, ident: fs.idents, gen: f.state.gen + 1}
+	f.quiet = on.medium.Removable || on.medium.Loop
 	f.told, f.next, f.since, f.due = nil, nil, time.Time{}, time.Time{}
 	if info != nil {
 		f.told = fs.look(f)

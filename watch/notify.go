@@ -77,8 +77,12 @@ func (n *notifier) watch(path string, dirs []string) {
 			return base != subfolder && base != "have"
 		})
 	}
+	wanted := make(map[string]bool, len(dirs))
+	for _, dir := range dirs {
+		wanted[dir] = true
+	}
 	for _, old := range n.watched[path] {
-		if !slices.Contains(dirs, old) {
+		if !wanted[old] {
 			_ = n.live.Remove(old) // gone already, as a rule
 		}
 	}

@@ -18,7 +18,7 @@ const (
 	ignoredDir = "tmp"
 	maxDepth   = 2
 	maxFiles   = 100_000
-	maxDirs    = 2_048
+	maxDirs    = 1_200 // bundles/ has 1,024 at most
 	dirBatch   = 1_024
 )
 

@@ -25,16 +25,35 @@ type linuxSource struct {
 
 func openSource() (source, error) { return &linuxSource{}, nil }
 
-func (s *linuxSource) list() ([]mount, error) {
-	data, err := readMountinfo()
+// list reads and identifies until nothing changed meanwhile: mountinfo comes in
+// pieces, between which a mount may slip through, and uniqueID asks by path.
+func (s *linuxSource) list() (mounts []mount, err error) {
+	for range steadyTries {
+		var steady bool
+		if mounts, steady, err = s.listOnce(); err != nil || steady {
+			break
+		}
+	}
+	return mounts, err
+}
+
+func (s *linuxSource) listOnce() (mounts []mount, steady bool, err error) {
+	fd, err := openMountinfo()
 	if err != nil {
-		return nil, err
+		return nil, false, fmt.Errorf("opening %s: %v", mountinfo, err)
+	}
+	defer unix.Close(fd)
+	data, err := readAll(fd)
+	if err != nil {
+		return nil, false, fmt.Errorf("reading %s: %v", mountinfo, err)
 	}
 	lines, bad := parseMountinfo(data)
 	if len(lines) == 0 {
-		return nil, fmt.Errorf("%s: none of %d lines understood", mountinfo, bad)
+		return nil, false, fmt.Errorf("%s: none of %d lines understood", mountinfo, bad)
 	}
-	return s.mounts(visible(lines)), nil
+	mounts = s.mounts(visible(lines))
+	events, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLPRI}}, 0)
+	return mounts, err == nil && events == 0, nil
 }
 
 // mounts finds out what the mounts are, the new ones only.
@@ -43,8 +62,9 @@ func (s *linuxSource) mounts(lines []mountLine) []mount {
 	mounts := make([]mount, 0, len(lines))
 	for _, l := range lines {
 		m := mount{medium: Medium{Path: l.path, Device: l.source, FSType: l.fstype, ReadOnly: l.readOnly}}
-		m.skip = pseudo(l.fstype)
-		if !m.skip {
+		if pseudo(l.fstype) {
+			m.id, m.skip = mountID(l, 0), true
+		} else {
 			s.identify(&m, l, devices)
 		}
 		mounts = append(mounts, m)
@@ -61,7 +81,7 @@ func (s *linuxSource) identify(m *mount, l mountLine, devices map[string]device)
 	if block || l.fstype == "tmpfs" {
 		unique = uniqueID(l.path)
 	}
-	m.id = fmt.Sprintf("mount %d %d %d:%d %q", l.id, unique, l.major, l.minor, l.root)
+	m.id = mountID(l, unique)
 	if !block {
 		m.skip = systemPath(l.path)
 		return
@@ -78,6 +98,10 @@ func (s *linuxSource) identify(m *mount, l mountLine, devices map[string]device)
 	m.medium.Removable, m.medium.Loop = d.removable, d.loop
 	pulled := d.name != "" && sysfsDir(s.root, major, minor) == ""
 	m.skip = pulled || !d.removable && systemPath(l.path)
+}
+
+func mountID(l mountLine, unique uint64) string {
+	return fmt.Sprintf("mount %d %d %d:%d %q", l.id, unique, l.major, l.minor, l.root)
 }
 
 // blockDevice returns the number of the block device under a mount. File
@@ -109,27 +133,7 @@ func uniqueID(path string) uint64 {
 	return st.Mnt_id
 }
 
-// readMountinfo reads the list until it did not change meanwhile: it comes in
-// pieces, and between two of them a mount may slip through.
-func readMountinfo() (data []byte, err error) {
-	for range steadyTries {
-		var steady bool
-		if data, steady, err = readMountinfoOnce(); err != nil || steady {
-			break
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %v", mountinfo, err)
-	}
-	return data, nil
-}
-
-func readMountinfoOnce() (data []byte, steady bool, err error) {
-	fd, err := openMountinfo()
-	if err != nil {
-		return nil, false, err
-	}
-	defer unix.Close(fd)
+func readAll(fd int) (data []byte, err error) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := unix.Read(fd, buf)
@@ -137,13 +141,11 @@ func readMountinfoOnce() (data []byte, steady bool, err error) {
 		case errors.Is(err, unix.EINTR):
 			continue
 		case err != nil:
-			return nil, false, err
+			return nil, err
 		case n == 0:
-			fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLPRI}}
-			events, err := unix.Poll(fds, 0)
-			return data, err == nil && events == 0, nil
+			return data, nil
 		case len(data)+n > maxMountinfo:
-			return nil, false, fmt.Errorf("longer than %d bytes", maxMountinfo)
+			return nil, fmt.Errorf("longer than %d bytes", maxMountinfo)
 		}
 		data = append(data, buf[:n]...)
 	}

@@ -137,27 +137,29 @@ func present(mounts []mount, folders []folderState) map[string]entry {
 		}
 	}
 	for _, f := range folders {
+		on := holding(mounts, f.path)
 		e, mounted := now[f.path]
-		if !mounted {
-			e = entry{id: fmt.Sprintf("folder %d", f.ident)}
-			if m := holding(mounts, f.path); m != nil {
-				e.medium = m.medium
-			}
-			e.medium.Path = f.path
-		}
 		e.medium.Folder = true
-		e.gen = f.gen
+		switch {
+		case f.on == on.id && mounted:
+			e.gen = f.gen
+		case f.on == on.id:
+			e = entry{medium: on.medium, id: fmt.Sprintf("%s, folder %d", f.on, f.ident), gen: f.gen}
+			e.medium.Path, e.medium.Folder = f.path, true
+		case !mounted:
+			continue // seen before something was mounted: it is looked at again
+		}
 		now[f.path] = e
 	}
 	return now
 }
 
-// holding returns the mount that path lies on, nil when it is not known.
-func holding(mounts []mount, path string) *mount {
-	var best *mount
-	for i := range mounts {
-		m := &mounts[i]
-		if within(path, m.medium.Path) && (best == nil || len(m.medium.Path) > len(best.medium.Path)) {
+// holding returns the mount that path lies on, an empty one when it is not
+// known.
+func holding(mounts []mount, path string) mount {
+	var best mount
+	for _, m := range mounts {
+		if within(path, m.medium.Path) && len(m.medium.Path) >= len(best.medium.Path) {
 			best = m
 		}
 	}
@@ -190,7 +192,7 @@ func diff(old, now map[string]entry) []Event {
 		switch {
 		case !was || o.id != e.id:
 			events = append(events, Event{Mounted, e.medium})
-		case o.gen < e.gen && o.medium.Folder, o.medium.ReadOnly != e.medium.ReadOnly:
+		case o.gen < e.gen, o.medium.ReadOnly != e.medium.ReadOnly:
 			events = append(events, Event{Changed, e.medium})
 		}
 	}

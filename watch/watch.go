@@ -44,7 +44,8 @@ const (
 	// mounted over it. The event carries the medium as it was.
 	Unmounted
 	// Changed: files in a plain folder changed and are at rest again, or a
-	// medium became writable or read-only.
+	// medium became writable or read-only. It may also be told once without a
+	// change, where a look of a folder could have come too late.
 	Changed
 )
 
