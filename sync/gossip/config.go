@@ -87,12 +87,14 @@ type Limits struct {
 	Stuck     time.Duration // that a peer reads nothing of what we send; default 2 min
 	Grace     time.Duration // that a client has for calling ebt.replicate; default 3 s
 
+	Ban time.Duration // that a peer is kept away after it misbehaved; default 1 min
+
 	Backoff    time.Duration // after the first failure of an address; default 5 s, on the LAN a fifth of it
 	MaxBackoff time.Duration // after many; default 1 h, on the LAN a 60th of it
 
 	Refused   int64 // messages never asked for in a session, beside as many as were; default 4,096
 	Rejected  int64 // messages that are bad input in a session; default 256
-	Duplicate int64 // messages we had in a session, beside twice as many new ones; default 50,000
+	Duplicate int64 // messages we had in a session, beside twice as many new ones; default 500,000
 }
 
 func (l Limits) withDefaults() Limits {
@@ -106,11 +108,12 @@ func (l Limits) withDefaults() Limits {
 	l.Dial = cmp.Or(l.Dial, 20*time.Second)
 	l.Stuck = cmp.Or(l.Stuck, 2*time.Minute)
 	l.Grace = cmp.Or(l.Grace, 3*time.Second)
+	l.Ban = cmp.Or(l.Ban, time.Minute)
 	l.Backoff = cmp.Or(l.Backoff, 5*time.Second)
 	l.MaxBackoff = cmp.Or(l.MaxBackoff, time.Hour)
 	l.Refused = cmp.Or(l.Refused, 4096)
 	l.Rejected = cmp.Or(l.Rejected, 256)
-	l.Duplicate = cmp.Or(l.Duplicate, 50_000)
+	l.Duplicate = cmp.Or(l.Duplicate, 500_000)
 	return l
 }
 

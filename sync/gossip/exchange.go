@@ -150,7 +150,7 @@ func (g *Gossip) ServeEBT(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stream
 	}
 	err = s.feeds.runEBT(ctx, st, false)
 	g.cfg.Log.Debug("ebt.replicate ended", "peer", s.remote, "err", err)
-	if errors.Is(err, errUnasked) || errors.Is(err, errBad) || errors.Is(err, errNotNotes) {
+	if misbehaved(err) {
 		s.cancel(err)
 	}
 	return err

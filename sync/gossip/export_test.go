@@ -5,7 +5,7 @@ import "time"
 // Plan returns the addresses that the schedule would dial at a time, and how
 // long it would sleep.
 func (g *Gossip) Plan(now time.Time) (picks []string, wait time.Duration) {
-	list, wait := g.plan(now)
+	list, wait, _ := g.plan(now)
 	for _, e := range list {
 		picks = append(picks, e.Address)
 	}

@@ -44,6 +44,7 @@ type Gossip struct {
 	sessions map[refs.Feed]*session // with peers
 	guests   map[*session]struct{}  // with our own identity, or on an invite
 	dialling map[refs.Feed]int      // dials in progress
+	banned   map[refs.Feed]time.Time
 
 	random   *rand.Rand // guarded by book.mu
 	inviting sync.Mutex // held during one use of an invite
@@ -67,6 +68,7 @@ func New(cfg Config) (*Gossip, error) {
 		sessions: make(map[refs.Feed]*session),
 		guests:   make(map[*session]struct{}),
 		dialling: make(map[refs.Feed]int),
+		banned:   make(map[refs.Feed]time.Time),
 		random:   rand.New(cfg.Random),
 	}
 	var err error
@@ -210,6 +212,8 @@ func (g *Gossip) welcome(client refs.Feed) (kind, error) {
 		return ownKind, nil
 	case g.cfg.Policy.Blocked(client):
 		return peerKind, ErrBlocked
+	case g.isBanned(client):
+		return peerKind, ErrBanned
 	}
 	if g.cfg.Authorize != nil {
 		if err := g.cfg.Authorize(client); err != nil {
@@ -226,6 +230,9 @@ func (g *Gossip) welcome(client refs.Feed) (kind, error) {
 // Connect dials an address, unless there is a session with its peer already,
 // and returns the peer once the session runs.
 func (g *Gossip) Connect(ctx context.Context, addr multiserver.Address) (refs.Feed, error) {
+	if key, ok := addr.Key(); ok {
+		g.pardon(key)
+	}
 	return g.connect(ctx, addr, Manual)
 }
 

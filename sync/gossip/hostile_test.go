@@ -349,6 +349,13 @@ func TestNeverAsked(t *testing.T) {
 		}
 		s.sendAll(write(t, 83, 20))
 		s.ended()
+		waitFor(t, "the end of the session", func() bool { return len(victim.Peers()) == 0 })
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		if conn, err := secretstream.Client(ctx, dialRaw(t, victim), network, pair(81), victim.id); err == nil {
+			conn.Close()
+			t.Error("it could come back at once")
+		}
 		victim.serves(t, honest)
 	})
 }

@@ -36,9 +36,12 @@ func (g *Gossip) schedule(ctx context.Context) {
 			network = now
 		}
 		now := g.cfg.Now()
-		picks, wait := g.plan(now)
+		picks, wait, starved := g.plan(now)
 		for _, p := range picks {
 			g.attempt(p)
+		}
+		if starved {
+			g.rotate(now)
 		}
 		if now.Sub(saved) >= saveAfter {
 			saved = now
@@ -79,9 +82,10 @@ func (g *Gossip) attempt(e *entry) {
 	}()
 }
 
-// plan chooses the addresses to dial now, takes their next time into account as
-// if they failed, and says how long it is until the next may be due.
-func (g *Gossip) plan(now time.Time) (picks []*entry, wait time.Duration) {
+// plan chooses the addresses to dial now and sets their next time as if they
+// failed. It says how long it is until the next may be due, and whether others
+// would be dialled if there were room.
+func (g *Gossip) plan(now time.Time) (picks []*entry, wait time.Duration, starved bool) {
 	busy, lan, outbound := g.occupied()
 	b := g.book
 	b.mu.Lock()
@@ -93,10 +97,13 @@ func (g *Gossip) plan(now time.Time) (picks []*entry, wait time.Duration) {
 		if e.Source == LAN {
 			free = &lan
 		}
-		if busy[e.Feed] || *free <= 0 {
+		switch {
+		case busy[e.Feed]:
 			continue
-		}
-		if e.next.After(now) {
+		case *free <= 0:
+			starved = starved || !e.next.After(now)
+			continue
+		case e.next.After(now):
 			wait = min(wait, e.next.Sub(now))
 			continue
 		}
@@ -106,7 +113,30 @@ func (g *Gossip) plan(now time.Time) (picks []*entry, wait time.Duration) {
 		copied := *e
 		picks = append(picks, &copied)
 	}
-	return picks, wait
+	return picks, wait, starved
+}
+
+// rotate ends the session that we opened the longest ago and that has nothing
+// to tell any more, so that others get their turn. The user's own choices stay.
+func (g *Gossip) rotate(now time.Time) {
+	g.mu.Lock()
+	var oldest *session
+	for _, s := range g.sessions {
+		if !s.inbound && s.source != LAN && s.source != Manual && now.Sub(s.since) > rotateAfter &&
+			(oldest == nil || s.since.Before(oldest.since)) && s.feeds.quiet() {
+			oldest = s
+		}
+	}
+	g.mu.Unlock()
+	if oldest != nil {
+		oldest.cancel(errTurn)
+	}
+}
+
+// quiet reports whether nothing new came for long and nothing is under way.
+func (x *exchange) quiet() bool {
+	status, ok := x.rep.status(x)
+	return !ok || status.Quiet > quietTicks && status.Receiving == 0 && status.Sending == 0
 }
 
 // occupied says to whom there is a connection or one in the making, and how
@@ -129,6 +159,9 @@ func (g *Gossip) occupied() (busy map[refs.Feed]bool, lan, outbound int) {
 	for feed := range g.dialling {
 		busy[feed] = true
 		outbound--
+	}
+	for feed := range g.banned {
+		busy[feed] = busy[feed] || g.isBannedLocked(feed)
 	}
 	return busy, lan, outbound
 }

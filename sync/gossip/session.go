@@ -31,6 +31,7 @@ var (
 	errReplaced = errors.New("replaced by a newer connection")
 	errRoom     = errors.New("made room for a peer that is replicated")
 	errUser     = errors.New("disconnected by the user")
+	errTurn     = errors.New("others get their turn")
 )
 
 // session is one connection that stands.
@@ -145,6 +146,9 @@ func (s *session) run() {
 	err := mux.Wait()
 	s.cancel(err)
 	group.Wait()
+	if misbehaved(context.Cause(s.ctx)) {
+		g.ban(s.remote)
+	}
 	s.end(s.why(err))
 }
 
