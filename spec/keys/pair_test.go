@@ -135,6 +135,7 @@ func TestGenerate(t *testing.T) {
 // accident.
 func TestPrintedPairHoldsNoSecret(t *testing.T) {
 	pair := keys.FromSeed([32]byte{9})
+	//lint:ignore SA9005 that there is nothing to marshal is what is tested
 	asJSON, _ := json.Marshal(pair)
 	private := fmt.Sprint([]byte(pair.Private()))
 	for _, s := range []string{

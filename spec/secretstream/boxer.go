@@ -13,10 +13,6 @@ const (
 
 	// maxSend is the largest body sent, in bytes; the protocol allows no more.
 	maxSend = 4096
-
-	// maxReceive is the largest body that a header can name. The reference
-	// takes those as well.
-	maxReceive = 1<<16 - 1
 )
 
 var (

@@ -146,6 +146,7 @@ func (g *Gossip) ServeEBT(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stream
 		return errors.New("expected ebt.replicate({version: 3})")
 	}
 	if o.Format != "" && o.Format != ebtFormat {
+		//lint:ignore ST1005 the words of ssb-ebt
 		return fmt.Errorf("Unknown format: %.40s", o.Format)
 	}
 	err = s.feeds.runEBT(ctx, st, false)

@@ -58,6 +58,7 @@ type options struct {
 
 func (q *Query) parseOptions(o *options) (err error) {
 	if q.Feed, err = refs.ParseFeed(o.ID); err != nil {
+		//lint:ignore ST1005 the words of ssb-server
 		return fmt.Errorf(`Param 0 must have a .id of type "feedId"`)
 	}
 	first := o.Sequence

@@ -78,6 +78,7 @@ func (n *Node) inviteAddress(external string) (multiserver.Endpoint, error) {
 			return multiserver.Endpoint{Host: external, Port: port}, nil
 		}
 	}
+	//lint:ignore ST1005 the words of ssb-server
 	return multiserver.Endpoint{}, errors.New("Server has no public ip address, cannot create useable invitation")
 }
 

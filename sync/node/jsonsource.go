@@ -30,7 +30,6 @@ type jsonSource struct {
 	line int64 // lines read so far
 	next []byte
 	buf  []byte
-	eof  bool
 }
 
 // newJSONSource returns a source that reads r; a byte order mark in front,

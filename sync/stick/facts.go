@@ -6,7 +6,6 @@ import (
 
 	"github.com/ssbsync/ssbsync/bundle"
 	"github.com/ssbsync/ssbsync/spec/refs"
-	"github.com/ssbsync/ssbsync/sync/vector"
 )
 
 // facts are what we know of a bundle by its contents, wherever a copy of it
@@ -60,22 +59,11 @@ func (r *run) spoil(seq int64) {
 	}
 }
 
-func (r *run) span() vector.Span { return vector.Span{Feed: r.Feed, First: r.First, Last: r.Last} }
-
 // manifestFrame is the number in the manifest of the message frame i.
 func manifestFrame(i int) int { return i + 1 }
 
 // blobFrame is the number in the manifest of the blob i.
 func (f *facts) blobFrame(i int) int { return 1 + len(f.frames) + i }
-
-// spans returns what a message frame claims to hold.
-func (f *frame) spans() []vector.Span {
-	spans := make([]vector.Span, len(f.runs))
-	for i := range f.runs {
-		spans[i] = f.runs[i].span()
-	}
-	return spans
-}
 
 // factsOf takes the facts from an opened bundle.
 func factsOf(r *bundle.Reader) *facts {

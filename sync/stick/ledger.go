@@ -122,8 +122,6 @@ func haveKey(stick ID, w writer) []byte {
 	return append(append(append([]byte{}, stick[:]...), w.identity[:]...), w.store[:]...)
 }
 
-const writerLen = 32 + 16
-
 // haves returns the newest have of each writer on a stick.
 func (l *ledger) haves(stick ID) (map[writer]*Have, error) {
 	haves := make(map[writer]*Have)
