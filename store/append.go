@@ -176,8 +176,15 @@ func (a *appender) behind(st *feedState, m *message.Message) (Result, error) {
 		return r, err
 	}
 	h, _, err := parseRecord(rx, a.messages.Get(rxKey(rx)))
-	if errors.Is(err, ErrDamaged) {
+	switch {
+	case errors.Is(err, ErrDamaged):
 		h, err = a.mend(st, m, rx, h)
+	case err == nil && (h.number != st.number || h.seq != m.Seq()):
+		// The index is damaged. Another message's id is no fork either.
+		var known bool
+		if h.id, known = a.idAt(st, m.Seq()); !known {
+			h.id = m.ID()
+		}
 	}
 	switch {
 	case err != nil:

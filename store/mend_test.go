@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"encoding/binary"
+	"path/filepath"
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
@@ -74,4 +75,32 @@ func TestMendNothingElse(t *testing.T) {
 
 func head(m *message.Message) message.Head {
 	return message.Head{Feed: m.Feed(), Seq: m.Seq(), ID: m.ID()}
+}
+
+// TestRottenIndex lets the index point to a sound record of another place: the
+// message that belongs there is no fork, and Check names the place.
+func TestRottenIndex(t *testing.T) {
+	s, err := store.Open(filepath.Join(t.TempDir(), "store.db"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	f := feed(t, 5, author(1))
+	mustAppend(t, s, store.Stored, f...)
+	err = s.Tamper(func(bucket func(string) *bolt.Bucket) error {
+		key, v := bucket("sequences").Cursor().First()
+		chunk := bytes.Clone(v)
+		copy(chunk[6:12], chunk[12:18]) // sequence 2 as sequence 3
+		return bucket("sequences").Put(bytes.Clone(key), chunk)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, s, store.Duplicate, f...)
+	_, err = s.Get(f[0].Feed(), 2)
+	isErr(t, 0, err, store.ErrDamaged)
+	report, err := s.Check(t.Context(), store.CheckOptions{})
+	if err != nil || report.OK() || report.Problems[0].Feed != f[0].Feed() || report.Problems[0].Seq != 2 {
+		t.Errorf("%v, %v", report.Problems, err)
+	}
 }
