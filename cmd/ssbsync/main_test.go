@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -10,14 +11,17 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/ssbsync/ssbsync/spec/muxrpc"
 )
 
 // TestMain lets the test binary be the program, for scripts and for tests
 // that kill it.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"ssbsync": mainForTest})
+	testscript.Main(m, map[string]func(){"ssbsync": mainForTest, "foreign": foreignForTest})
 }
 
 func mainForTest() {
@@ -44,7 +48,8 @@ func TestScripts(t *testing.T) {
 			return os.MkdirAll(filepath.Join(env.WorkDir, "home"), 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": codeCommand,
+			"code":  codeCommand,
+			"await": awaitCommand,
 		},
 	})
 }
@@ -68,5 +73,43 @@ func codeCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// awaitCommand waits for a file:
+//
+//	await FILE
+func awaitCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: await FILE")
+	}
+	name := ts.MkAbs(args[0])
+	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Lstat(name); err == nil {
+			return
+		}
+		if time.Since(began) > 20*time.Second {
+			ts.Fatalf("%s does not appear", name)
+		}
+	}
+}
+
+// foreignForTest is another program that serves on a unix socket and answers
+// "version" as ssb-server does:
+//
+//	foreign SOCKET
+func foreignForTest() {
+	l, err := net.Listen("unix", os.Args[1])
+	if err != nil {
+		os.Exit(1)
+	}
+	mux := muxrpc.NewMux()
+	mux.Sync("version", func(context.Context, *muxrpc.Call) (any, error) { return "20.4.1", nil })
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			os.Exit(1)
+		}
+		muxrpc.NewSession(conn, muxrpc.Config{Handler: mux})
 	}
 }

@@ -27,6 +27,7 @@ type policy struct {
 	blocked   map[refs.Feed]bool // by a message, or refused
 	carried   map[refs.Feed]bool
 	kept      map[refs.Feed]bool // replicated because the user said so
+	held      []refs.Feed        // with replicate: all, those that the store has messages of
 	requested map[refs.Feed]bool // by an app; true wants, false does not
 	refused   map[refs.Feed]bool // blocked by an app, without a message
 }
@@ -61,8 +62,19 @@ func (p *policy) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var held []refs.Feed
+	if p.all {
+		heads, err := p.node.store.Heads()
+		if err != nil {
+			return err
+		}
+		for _, head := range heads {
+			held = append(held, head.Feed)
+		}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.held = held
 	maps.Copy(blocked, p.refused)
 	p.hops, p.blocked, p.carried, p.kept = hops, blocked, carried, kept
 	return nil

@@ -126,6 +126,12 @@ func (q *query) bounds(first, last int64) (int64, int64) {
 	return first, last
 }
 
+// isLate reports whether a time is beyond the lower bounds of the query, which
+// may lie in the future.
+func (q *query) isLate(t float64) bool {
+	return (q.GT == nil || t > *q.GT) && (q.GTE == nil || t >= *q.GTE)
+}
+
 // whole converts f to an int64, at the ends of its range for what does not
 // fit.
 func whole(f float64) int64 {

@@ -36,6 +36,9 @@ func (p gossipPolicy) Replicated() []refs.Feed {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	named := p.named()
+	for _, feed := range p.held {
+		named[feed] = true
+	}
 	maps.DeleteFunc(named, func(feed refs.Feed, _ bool) bool { return p.blocked[feed] })
 	return slices.SortedFunc(maps.Keys(named), refs.Feed.Compare)
 }

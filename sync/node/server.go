@@ -70,10 +70,6 @@ func (n *Node) Run(ctx context.Context, o ServerOptions) error {
 		s.close()
 		return err
 	}
-	if err := n.writeManifest(); err != nil {
-		s.close()
-		return err
-	}
 	n.server.Store(s)
 	defer n.server.Store(nil)
 	return s.run(ctx, g, o.Ready)
@@ -133,11 +129,17 @@ func (s *server) serve(ctx context.Context, g *gossip.Gossip, e endpoint) error 
 
 // listen opens the listeners that the config and the options ask for.
 func (s *server) listen(ctx context.Context, o ServerOptions) error {
+	if err := CheckSocket(ctx, s.node.options.Home); err != nil {
+		return err
+	}
 	for _, wanted := range s.node.incoming(o) {
 		var l net.Listener
 		var err error
-		if wanted.transport == "unix" {
-			l, err = s.node.listenSocket(ctx)
+		if wanted.transport == "unix" { // the last one: who sees it finds the manifest
+			if err := s.node.writeManifest(); err != nil {
+				return err
+			}
+			l, err = s.node.listenSocket()
 		} else {
 			l, err = listenTCP(ctx, wanted.config)
 		}
@@ -207,10 +209,8 @@ func (n *Node) incoming(o ServerOptions) (list []endpoint) {
 			break
 		}
 	}
-	if _, listed := configured["unix"]; listed || configured == nil || len(configured) > 0 {
-		list = append(list, endpoint{transport: "unix", config: Incoming{Scope: Scopes{"device"}}})
-	}
-	return list
+	// The socket is how the other commands reach this one: always.
+	return append(list, endpoint{transport: "unix", config: Incoming{Scope: Scopes{"device"}}})
 }
 
 // dropNet returns the endpoints that are not on plain TCP.

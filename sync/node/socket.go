@@ -126,10 +126,7 @@ func (n *Node) checkHome() error {
 // own user's programs may call everything. It is bound in a folder of its own
 // that only the user may enter and renamed into place, so that at no time
 // anybody else can connect.
-func (n *Node) listenSocket(ctx context.Context) (net.Listener, error) {
-	if err := CheckSocket(ctx, n.options.Home); err != nil {
-		return nil, err
-	}
+func (n *Node) listenSocket() (net.Listener, error) {
 	dir, err := os.MkdirTemp(n.options.Home, ".socket-")
 	if err != nil {
 		return nil, err

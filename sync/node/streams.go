@@ -181,10 +181,13 @@ func (n *Node) liveLog(ctx context.Context, s *sender, after, before uint64) err
 			return err
 		}
 		for _, rec := range page {
+			after = rec.Rx
+			if !s.numbered && !s.query.isLate(rec.Received) {
+				continue
+			}
 			if err := s.send(ctx, rec); err != nil {
 				return err
 			}
-			after = rec.Rx
 		}
 	}
 	return nil

@@ -1,7 +1,9 @@
 // A real ssb-server for interoperability tests.
 //
-//   node server.js HOME PORT [hops]
+//   node server.js HOME PORT [hops [history]]
 //
+// With "history" it has no EBT and replicates by createHistoryStream. For tests
+// it has a method that clients lack otherwise: test.connect(address).
 // It listens on loopback only, writes its manifest for ssb-client and prints
 // one JSON line when it is ready. It ends with its standard input.
 'use strict'
@@ -9,15 +11,21 @@ const fs = require('fs')
 const path = require('path')
 const ssbKeys = require('ssb-keys')
 
-const [home, port, hops] = process.argv.slice(2)
+const [home, port, hops, protocol] = process.argv.slice(2)
 fs.mkdirSync(home, { recursive: true })
 const keys = ssbKeys.loadOrCreateSync(path.join(home, 'secret'))
 
 const stack = require('ssb-server')
 for (const plugin of ['ssb-private1', 'ssb-unix-socket', 'ssb-no-auth', 'ssb-master', 'ssb-gossip', 'ssb-replicate',
   'ssb-friends', 'ssb-blobs', 'ssb-invite', 'ssb-local', 'ssb-query', 'ssb-links', 'ssb-ws', 'ssb-ebt', 'ssb-ooo']) {
-  stack.use(require(plugin))
+  if (plugin !== 'ssb-ebt' || protocol !== 'history') stack.use(require(plugin))
 }
+stack.use({
+  name: 'test',
+  version: '1.0.0',
+  manifest: { connect: 'async' },
+  init: ssb => ({ connect: (address, cb) => ssb.connect(address, err => cb(err, true)) })
+})
 
 const config = {
   path: home,
@@ -26,6 +34,7 @@ const config = {
   port: Number(port),
   host: '127.0.0.1',
   local: false,
+  timers: { connection: 0, reconnect: 5e3, ping: 3e5, handshake: 5e3 }, // as ssb-config
   allowPrivate: true,
   friends: { hops: Number(hops || 2) },
   connections: {
