@@ -25,6 +25,10 @@ var (
 	ErrDiffers = errors.New("what was read back differs from what was written")
 )
 
+// IsFull reports whether an error says that there is no room left on a medium,
+// or for this user on it.
+func IsFull(err error) bool { return isFull(err) }
+
 // Options say how WriteFile writes. The zero value makes a new file, mode 0644
 // before the umask.
 type Options struct {

@@ -35,6 +35,9 @@ func TestFullDisk(t *testing.T) {
 			return err
 		})
 		isErr(t, name, err, unix.ENOSPC)
+		if !durable.IsFull(err) {
+			t.Errorf("%s: not known as a full disk: %v", name, err)
+		}
 		holds(t, root, "small", "fits")
 	}
 }

@@ -3,6 +3,7 @@
 package durable
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -15,6 +16,8 @@ const openFlags = unix.O_NONBLOCK | unix.O_NOFOLLOW
 
 // dirFlags do the same for a folder, and open nothing else.
 const dirFlags = openFlags | unix.O_DIRECTORY
+
+func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 
 func syncFolder(f *os.File) error { return f.Sync() }
 

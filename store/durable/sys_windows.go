@@ -4,11 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/windows"
 )
 
 const openFlags, dirFlags = 0, 0
+
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL)
+}
 
 // syncFolder does nothing: Windows keeps names with the files' own metadata
 // and offers no sync of a folder.

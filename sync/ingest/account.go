@@ -107,6 +107,8 @@ func (s *Summary) tally(it *item) {
 		s.Forks = appendUpTo(s.Forks, maxForks, Fork{Feed: it.feed, Seq: it.seq, ID: it.msg.ID()})
 	case frozen:
 		s.Frozen++
+	case lost:
+		s.Lost++
 	}
 	s.detail(it)
 }
@@ -140,7 +142,7 @@ func (s *Summary) detail(it *item) {
 // retried counts a message that had waited: with the intake that made it wait,
 // as long as that has not flushed, else with the one that let it attach.
 func (p *Pipeline) retried(trigger *Intake, it *item) {
-	if it.fate == waits {
+	if it.fate == waits || it.fate == lost {
 		return
 	}
 	if owner := p.waiting.owners[it.feed]; owner != nil && owner.unwait(it) {

@@ -52,6 +52,7 @@ const (
 	evicted
 	forked
 	frozen
+	lost // not stored, for there was no room
 )
 
 // raw returns the bytes of an item as they were handed over.

@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -233,7 +232,7 @@ func flush(t testing.TB, i *ingest.Intake) ingest.Summary {
 func balanced(t testing.TB, s ingest.Summary) {
 	t.Helper()
 	in := s.Messages + s.Retried
-	out := s.New + s.Duplicate + s.Rejected + s.Refused + s.Waiting + s.Evicted + s.Forked + s.Frozen
+	out := s.New + s.Duplicate + s.Rejected + s.Refused + s.Waiting + s.Evicted + s.Forked + s.Frozen + s.Lost
 	if in != out {
 		t.Errorf("%d messages came and %d have a fate: %s", in, out, counts(s))
 	}
@@ -241,8 +240,8 @@ func balanced(t testing.TB, s ingest.Summary) {
 
 // counts prints the counters of a summary that are not zero.
 func counts(s ingest.Summary) string {
-	names := []string{"messages", "new", "duplicate", "rejected", "refused", "waiting", "evicted", "forked", "frozen", "retried", "newfeeds"}
-	values := []int64{s.Messages, s.New, s.Duplicate, s.Rejected, s.Refused, s.Waiting, s.Evicted, s.Forked, s.Frozen, s.Retried, s.NewFeeds}
+	names := []string{"messages", "new", "duplicate", "rejected", "refused", "waiting", "evicted", "forked", "frozen", "lost", "retried", "newfeeds"}
+	values := []int64{s.Messages, s.New, s.Duplicate, s.Rejected, s.Refused, s.Waiting, s.Evicted, s.Forked, s.Frozen, s.Lost, s.Retried, s.NewFeeds}
 	var text []byte
 	for n, name := range names {
 		if values[n] != 0 {
@@ -316,9 +315,12 @@ func stopped(t testing.TB, what string, err, cause error) {
 	}
 }
 
-// noWaiting is a store whose waiting area is out of order.
-type noWaiting struct{ *store.Store }
+// noWaiting is a store whose waiting area fails with an error.
+type noWaiting struct {
+	*store.Store
+	err error
+}
 
-func (*noWaiting) AddWaiting([]*message.Message, store.WaitingLimits) (store.WaitingResult, error) {
-	return store.WaitingResult{}, syscall.ENOSPC
+func (s *noWaiting) AddWaiting([]*message.Message, store.WaitingLimits) (store.WaitingResult, error) {
+	return store.WaitingResult{}, s.err
 }

@@ -18,8 +18,10 @@
 // missing, waits in the store within bounds. When its feed's head moves it
 // goes through the pipeline again.
 //
-// Bad input is counted, named and never stops anything. A store that fails
-// stops the pipeline for good: see ErrStopped.
+// Bad input is counted, named and never stops anything. Where there is no room
+// for more messages, the intakes that brought some are over (ErrNoRoom); the
+// pipeline goes on. A store that fails in any other way stops it for good: see
+// ErrStopped.
 package ingest
 
 import (
@@ -40,6 +42,11 @@ import (
 // because the context of Run ended, or because the store failed; then the
 // store's error is wrapped too.
 var ErrStopped = errors.New("taking in messages has stopped")
+
+// ErrNoRoom is what an Intake returns once messages of it could not be stored
+// because the disk is full, or Config.Room said so. The intake is over: its
+// source can be read again through another one when there is room.
+var ErrNoRoom = errors.New("no room for more messages")
 
 // Store is what the pipeline needs of a *store.Store.
 type Store interface {
@@ -73,6 +80,11 @@ type Config struct {
 	// any Publish that follows.
 	Own   refs.Feed
 	OnOwn func(*message.Message)
+
+	// Room, if set, is asked before messages that came in by an Intake are
+	// stored; an error, which says what is full, refuses them. The user's own
+	// publishing is not asked for.
+	Room func() error
 
 	Workers int   // goroutines that verify; 0 = GOMAXPROCS
 	Memory  int64 // bound of the bytes on their way; 0 = 24 MiB
@@ -203,6 +215,10 @@ func (p *Pipeline) signal() {
 func (p *Pipeline) stopped() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.stoppedLocked()
+}
+
+func (p *Pipeline) stoppedLocked() error {
 	if p.err != nil {
 		return fmt.Errorf("%w: %w", ErrStopped, p.err)
 	}

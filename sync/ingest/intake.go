@@ -41,6 +41,7 @@ type Intake struct {
 	settled int64            // batches of which everything is decided and durable
 	retries int              // attempts to let waiting messages attach that are not over
 	added   int64            // messages handed over: the position for Add
+	err     error            // why the intake is over
 	changed chan struct{}    // closed and replaced when something was settled
 
 	sumMu sync.Mutex
@@ -54,9 +55,10 @@ func (p *Pipeline) Open(src Source) *Intake {
 }
 
 // Add hands over one message value in any JSON spelling. It copies raw, and
-// blocks while too much is on its way. It returns an error only when ctx ended
-// or the pipeline stopped: then the message was not taken. What is wrong with
-// the message itself shows in Source.OnReject and in the Summary.
+// blocks while too much is on its way. It returns an error only when ctx ended,
+// the pipeline stopped, or there is no room (ErrNoRoom): then the message was
+// not taken. What is wrong with the message itself shows in Source.OnReject and
+// in the Summary.
 func (i *Intake) Add(ctx context.Context, raw []byte) error {
 	return i.hand(ctx, raw, 0, false)
 }
@@ -77,22 +79,26 @@ func (i *Intake) hand(ctx context.Context, raw []byte, pos int64, hasPos bool) e
 	if err != nil {
 		return fmt.Errorf("handing over a message: %w", err)
 	}
-	if ok && i.put(raw, pos, hasPos, f) {
-		return nil
+	if !ok {
+		return i.p.stopped()
 	}
-	if ok {
+	if err := i.put(raw, pos, hasPos, f); err != nil {
 		i.p.gate.release(n)
+		return err
 	}
-	return i.p.stopped()
+	return nil
 }
 
 // put appends a message to the batch that is filling.
-func (i *Intake) put(raw []byte, pos int64, hasPos bool, f fate) bool {
+func (i *Intake) put(raw []byte, pos int64, hasPos bool, f fate) error {
 	p := i.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed {
-		return false
+	switch {
+	case p.closed:
+		return p.stoppedLocked()
+	case i.err != nil:
+		return i.err
 	}
 	i.added++
 	if !hasPos {
@@ -104,7 +110,7 @@ func (i *Intake) put(raw []byte, pos int64, hasPos bool, f fate) bool {
 		i.open = true
 	}
 	i.queue[len(i.queue)-1].add(raw, pos, f)
-	return true
+	return nil
 }
 
 // enqueue queues a batch for the workers, behind those that are there. The
@@ -133,9 +139,10 @@ func (i *Intake) notify() {
 
 // Flush waits until all that was handed over before is decided and durable,
 // and returns what became of it since the Flush before. It returns an error
-// when ctx ends first, or the pipeline stopped without having got so far; the
-// Summary then holds what is known. When the context of Run ended, Flush still
-// tells, without an error, what became of all that Add had taken.
+// when ctx ends first, the pipeline stopped without having got so far, or the
+// intake is over (ErrNoRoom); the Summary then holds what is known. When the
+// context of Run ended, Flush still tells, without an error, what became of all
+// that Add had taken.
 func (i *Intake) Flush(ctx context.Context) (Summary, error) {
 	if err := i.settle(ctx); err != nil {
 		return i.peek(), err
@@ -165,7 +172,7 @@ func (i *Intake) settle(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return i.err
 }
 
 // flushed takes one that waits off the writer's list. The caller holds p.mu.

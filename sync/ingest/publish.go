@@ -73,6 +73,12 @@ func (p *Pipeline) publish() error {
 		msgs[n] = w.msg
 	}
 	results, err := p.cfg.Store.Append(msgs)
+	if isFull(err) {
+		for _, w := range made {
+			w.fail(fmt.Errorf("publishing to feed %s: %w", w.feed, err))
+		}
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("storing published messages: %w", err)
 	}

@@ -101,11 +101,11 @@ func TestPublishFrozen(t *testing.T) {
 // not, and the caller gets an error.
 func TestPublishStoreFails(t *testing.T) {
 	s := openStore(t)
-	r := startOn(t, s, ingest.Config{Store: &faulty{Store: s, before: func() error { return syscall.ENOSPC }}})
+	r := startOn(t, s, ingest.Config{Store: &faulty{Store: s, before: func() error { return syscall.EIO }}})
 	_, err := r.Publish(context.Background(), pair(1).Feed(), creator(1, "hello"))
-	stopped(t, "store failed", err, syscall.ENOSPC)
+	stopped(t, "store failed", err, syscall.EIO)
 	<-r.ended
-	if !errors.Is(r.err, syscall.ENOSPC) {
+	if !errors.Is(r.err, syscall.EIO) {
 		t.Errorf("Run: %v", r.err)
 	}
 }

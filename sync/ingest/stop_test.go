@@ -210,7 +210,7 @@ func storeFails(t *testing.T, applied bool, fails int) {
 	n := 0
 	fail := func() error {
 		if n++; n > fails {
-			return fmt.Errorf("committing: %w", syscall.ENOSPC)
+			return fmt.Errorf("committing: %w", syscall.EIO)
 		}
 		return nil
 	}
@@ -229,12 +229,12 @@ func storeFails(t *testing.T, applied bool, fails int) {
 		}
 	}
 	if err != nil {
-		stopped(t, "Add", err, syscall.ENOSPC)
+		stopped(t, "Add", err, syscall.EIO)
 	}
 	_, err = in.Flush(context.Background())
-	stopped(t, "Flush", err, syscall.ENOSPC)
-	stopped(t, "Add after", in.Add(context.Background(), corpus()[0]), syscall.ENOSPC)
-	if err := r.stop(); !errors.Is(err, syscall.ENOSPC) {
+	stopped(t, "Flush", err, syscall.EIO)
+	stopped(t, "Add after", in.Add(context.Background(), corpus()[0]), syscall.EIO)
+	if err := r.stop(); !errors.Is(err, syscall.EIO) {
 		t.Errorf("Run: %v", err)
 	}
 	checkStore(t, s)
@@ -248,9 +248,9 @@ func storeFails(t *testing.T, applied bool, fails int) {
 // The waiting area fails.
 func TestWaitingFails(t *testing.T) {
 	s := openStore(t)
-	r := startOn(t, s, ingest.Config{Store: &noWaiting{s}})
+	r := startOn(t, s, ingest.Config{Store: &noWaiting{s, syscall.EIO}})
 	in := r.Open(ingest.Source{})
 	add(t, in, corpus()[8])
 	_, err := in.Flush(context.Background())
-	stopped(t, "Flush", err, syscall.ENOSPC)
+	stopped(t, "Flush", err, syscall.EIO)
 }

@@ -19,7 +19,7 @@ const (
 // Reject names one message that was refused because it is bad input.
 type Reject struct {
 	Source string    // Source.Name
-	Pos    int64     // as given to AddAt, or the count of the message
+	Pos    int64     // as given to AddAt, or the count of the message; -1 when it had waited
 	Feed   refs.Feed // zero when the author could not be read
 	Seq    int64     // 0 when the sequence could not be read
 	Reason string
@@ -54,7 +54,7 @@ type FeedSummary struct {
 // since its previous Flush. A message that waited and attached meanwhile counts
 // as New. Always
 //
-//	Messages + Retried = New + Duplicate + Rejected + Refused + Waiting + Evicted + Forked + Frozen
+//	Messages + Retried = New + Duplicate + Rejected + Refused + Waiting + Evicted + Forked + Frozen + Lost
 type Summary struct {
 	Messages  int64 // handed over
 	New       int64 // stored
@@ -65,6 +65,7 @@ type Summary struct {
 	Evicted   int64 // as Waiting, but there was no room for them to wait
 	Forked    int64 // another message of the same place was there first; see Forks
 	Frozen    int64 // of feeds that are forked already
+	Lost      int64 // not stored, for there was no room: Flush returns ErrNoRoom
 
 	// Retried counts messages that had waited since before, until the ones
 	// handed over now let them attach (or showed that they never will).
@@ -90,6 +91,7 @@ func (s *Summary) Merge(t Summary) {
 	s.Evicted += t.Evicted
 	s.Forked += t.Forked
 	s.Frozen += t.Frozen
+	s.Lost += t.Lost
 	s.Retried += t.Retried
 	s.NewFeeds += t.NewFeeds
 	for feed, d := range t.Feeds {

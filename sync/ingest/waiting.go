@@ -16,6 +16,8 @@ const (
 	retryMessages = 256     // of one feed at a time
 	retryBytes    = 4 << 20 // of all feeds at a time
 	maxOwners     = 1 << 16 // feeds for which waiting.owners is kept
+
+	retriedPos = -1 // Reject.Pos of what goes through again
 )
 
 // waiting is what the writer, to whom it belongs, knows about the messages
@@ -79,6 +81,12 @@ func (p *Pipeline) keepWaiting(g *group) error {
 	}
 	p.waiting.any = true
 	result, err := p.cfg.Store.AddWaiting(msgs, p.cfg.Waiting)
+	if isFull(err) {
+		for _, it := range items {
+			it.fate = evicted
+		}
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("storing messages that wait: %w", err)
 	}
@@ -147,13 +155,15 @@ func (p *Pipeline) removeRetried(g *group) error {
 	var done []store.Record
 	for _, b := range g.batches {
 		for n, rec := range b.retried {
-			if b.items[n].fate != waits {
+			if f := b.items[n].fate; f != waits && f != lost {
 				done = append(done, rec)
 			}
 		}
 	}
+	stuck := false // they stay, and are tried again after the next start
 	if len(done) > 0 {
-		if err := p.cfg.Store.RemoveWaiting(done); err != nil {
+		err := p.cfg.Store.RemoveWaiting(done)
+		if stuck = isFull(err); err != nil && !stuck {
 			return fmt.Errorf("removing messages that waited: %w", err)
 		}
 	}
@@ -163,8 +173,10 @@ func (p *Pipeline) removeRetried(g *group) error {
 		}
 		p.waiting.onWay -= b.weight
 		delete(p.waiting.tried, b.attempt.feed)
-		if err := p.moved(b.attempt.feed, b.attempt.watchers...); err != nil {
-			return err
+		if !stuck && !b.lost() {
+			if err := p.moved(b.attempt.feed, b.attempt.watchers...); err != nil {
+				return err
+			}
 		}
 		p.over(b.attempt)
 	}
@@ -260,7 +272,7 @@ func (p *Pipeline) again(a *attempt, run []store.Record) bool {
 	}
 	b := p.newBatch(a.watchers[0], -1)
 	for n := range run {
-		b.add(run[n].Value, 0, pending)
+		b.add(run[n].Value, retriedPos, pending)
 		run[n].Value = nil
 	}
 	b.attempt, b.retried = a, run

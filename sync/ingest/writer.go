@@ -117,7 +117,9 @@ func (p *Pipeline) arrived() (n int) {
 // commit stores the group, settles the fate of every message in it, and then
 // serves those who publish.
 func (p *Pipeline) commit(g *group) error {
-	if err := p.append(g); err != nil {
+	if err := p.append(g); isFull(err) {
+		p.lose(g, err)
+	} else if err != nil {
 		return err
 	}
 	if err := p.keepWaiting(g); err != nil {
@@ -139,6 +141,11 @@ func (p *Pipeline) append(g *group) error {
 	}
 	if err := p.tellAhead(g); err != nil {
 		return err
+	}
+	if p.cfg.Room != nil {
+		if err := p.cfg.Room(); err != nil {
+			return fmt.Errorf("%w: %w", ErrNoRoom, err)
+		}
 	}
 	results, err := p.cfg.Store.Append(g.messages())
 	if err != nil {
