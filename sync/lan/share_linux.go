@@ -1,0 +1,9 @@
+package lan
+
+import "syscall"
+
+// share lets several sockets have the same port; each of them hears every
+// broadcast.
+func share(fd uintptr) error {
+	return syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
+}
