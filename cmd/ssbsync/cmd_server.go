@@ -20,8 +20,8 @@ func (p *program) serverCommand() *cli.Command {
 		Name:     "server",
 		Category: groupNet,
 		Usage:    "talk to other peers, and to apps, until stopped",
-		Description: `Listens for peers on TCP (port 8008) and for apps on the socket in the home folder, dials peers and replicates with
-them. While it runs the other commands go through it. SIGTERM or Ctrl-C ends it cleanly.
+		Description: `Listens for peers on TCP (port 8008) and for apps on the socket in the home folder, finds peers on the local
+network, dials those it knows, and replicates with them. While it runs the other commands go through it. SIGTERM or Ctrl-C ends it cleanly.
 
 Where to listen can be set in the config file, as with ssb-server: connections.incoming, or host and port.
 
@@ -31,6 +31,7 @@ Examples:
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "host", Usage: "listen on this `ADDRESS` only (default: all)"},
 			&cli.IntFlag{Name: "port", Value: -1, Usage: "listen on this `PORT`, 0 for any free one (default: 8008)"},
+			&cli.BoolFlag{Name: "no-lan", Usage: "neither look for peers on the local network nor be found there"},
 			&cli.StringFlag{Name: "log-level", Aliases: []string{"logging.level"}, Usage: "debug, info, warn or error"},
 		},
 		Action: func(c *cli.Context) error {
@@ -87,7 +88,7 @@ func (p *program) serve(c *cli.Context, n *node.Node, log *slog.Logger) error {
 	})
 	defer stopping()
 	err := n.Run(c.Context, node.ServerOptions{
-		Host: c.String("host"), Port: c.Int("port"),
+		Host: c.String("host"), Port: c.Int("port"), NoLAN: c.Bool("no-lan"),
 		Ready: func(addresses []string) {
 			for _, address := range addresses {
 				log.Info("listening", "address", address)

@@ -11,7 +11,7 @@ import (
 func BenchmarkWhoami(b *testing.B) {
 	p := newPrograms(b)
 	home := filepath.Join(b.TempDir(), "home")
-	server := p.command("--path", home, "server", "--host", "127.0.0.1", "--port", "0", "--log-level", "error")
+	server := p.command("--path", home, "server", "--no-lan", "--host", "127.0.0.1", "--port", "0", "--log-level", "error")
 	if err := server.Start(); err != nil {
 		b.Fatal(err)
 	}

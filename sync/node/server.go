@@ -25,6 +25,8 @@ type ServerOptions struct {
 	Host string // where to listen on TCP; "" = as the config says
 	Port int    // 0 = any free one; negative = as the config says
 
+	NoLAN bool // neither look for peers on the LAN nor be found there
+
 	// Ready, when set, is called once others can connect, with the addresses.
 	Ready func(addresses []string)
 }
@@ -72,11 +74,11 @@ func (n *Node) Run(ctx context.Context, o ServerOptions) error {
 	}
 	n.server.Store(s)
 	defer n.server.Store(nil)
-	return s.run(ctx, g, o.Ready)
+	return s.run(ctx, g, o)
 }
 
 // run serves until ctx ends or a part fails; then the others end too.
-func (s *server) run(ctx context.Context, g *gossip.Gossip, ready func([]string)) error {
+func (s *server) run(ctx context.Context, g *gossip.Gossip, o ServerOptions) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var group sync.WaitGroup
@@ -95,8 +97,12 @@ func (s *server) run(ctx context.Context, g *gossip.Gossip, ready func([]string)
 	for _, e := range s.listening {
 		start("listening on "+e.Addr().String(), func(ctx context.Context) error { return s.serve(ctx, g, e) })
 	}
-	if ready != nil {
-		ready(s.node.addressTexts())
+	start("watching the network", func(ctx context.Context) error { return watchAddresses(ctx, g.NetworkChanged) })
+	if local := s.node.config.Local; !o.NoLAN && (local == nil || *local) {
+		start("looking around on the LAN", func(ctx context.Context) error { return s.lookAround(ctx, g) })
+	}
+	if o.Ready != nil {
+		o.Ready(s.node.addressTexts())
 	}
 	<-ctx.Done()
 	s.close()

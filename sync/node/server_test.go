@@ -70,7 +70,7 @@ func start(t testing.TB, config string) *running {
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, ended := make(chan []string, 1), make(chan error, 1)
 	go func() {
-		ended <- r.Run(ctx, node.ServerOptions{Host: "127.0.0.1", Port: 0, Ready: func(all []string) { ready <- all }})
+		ended <- r.Run(ctx, node.ServerOptions{Host: "127.0.0.1", Port: 0, NoLAN: true, Ready: func(all []string) { ready <- all }})
 	}()
 	var once sync.Once
 	r.stop = func() {

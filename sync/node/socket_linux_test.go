@@ -21,7 +21,7 @@ func TestLongHome(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, ended := make(chan bool), make(chan error, 1)
 	go func() {
-		ended <- n.Run(ctx, node.ServerOptions{Host: "127.0.0.1", Port: 0, Ready: func([]string) { close(ready) }})
+		ended <- n.Run(ctx, node.ServerOptions{Host: "127.0.0.1", Port: 0, NoLAN: true, Ready: func([]string) { close(ready) }})
 	}()
 	<-ready
 	s, err := node.Dial(context.Background(), home)

@@ -51,8 +51,15 @@ function call (server, { method, type, args, take, wait }) {
   })
 }
 
-require('ssb-client')(async (err, server) => {
-  if (err) throw err
+function connect (tries) { // a busy server takes its time to accept
+  require('ssb-client')((err, server) => {
+    if (err && tries > 1) return setTimeout(connect, 1000, tries - 1)
+    if (err) throw err
+    run(server)
+  })
+}
+
+async function run (server) {
   for (const c of calls) {
     const done = call(server, { ...c, args: fill(server, c.args || []) })
     answers.push(c.behind ? done : await done)
@@ -60,4 +67,6 @@ require('ssb-client')(async (err, server) => {
   for (const a of answers) console.log(JSON.stringify(await a))
   server.close(() => process.exit(0))
   setTimeout(() => process.exit(0), 1000)
-})
+}
+
+connect(10)
