@@ -20,3 +20,9 @@ func (g *Gossip) Stood(address string, lasted time.Duration, now time.Time) {
 	g.book.attempted(address, true, now)
 	g.ended(address, lasted, now)
 }
+
+// ParsePub reads the address of a pub message.
+var ParsePub = parsePub
+
+// IsPublic reports whether a host may be reached from anywhere.
+var IsPublic = isPublic

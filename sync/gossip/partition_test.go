@@ -90,7 +90,7 @@ func (p *proxy) cut() {
 // TestPartitions cuts the connection of two nodes many times, at any byte, while
 // both publish.
 func TestPartitions(t *testing.T) {
-	const rounds = 30
+	const rounds = 20
 	rng := rand.New(rand.NewPCG(1, 2))
 	numbers := []int{1, 2, 40, 41, 42, 43}
 	a := startNode(t, 1, options{policy: newPolicy(feedsOf(numbers...)...), tick: 50 * time.Millisecond})
