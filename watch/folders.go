@@ -16,12 +16,14 @@ const patience = 60
 // folders looks after the plain folders in a goroutine of its own, so that a
 // file server that does not answer cannot hold up the news of a stick.
 type folders struct {
-	w    *Watcher
-	news chan struct{} // capacity 1: states returns something new
-	poke chan struct{} // capacity 1: the mounts changed
+	w      *Watcher
+	relist chan struct{} // capacity 1: the mounts are asked for
+	news   chan struct{} // capacity 1: states returns something new
+	poke   chan struct{} // capacity 1: the mounts were listed
 
 	mu     sync.Mutex // guards what follows
 	mounts []mount
+	lists  uint64 // how often they were listed
 	shown  []folderState
 
 	// Owned by the goroutine of run:
@@ -44,6 +46,7 @@ type folder struct {
 	state folderState
 	info  os.FileInfo // nil: it does not exist
 	quiet bool        // lies on a removable medium: never looked into
+	doubt uint64      // the list of mounts with which a difference counts; 0: there is none
 
 	told  files     // as of the last change told
 	next  files     // as of the last look since it is disturbed, if there was one
@@ -51,14 +54,15 @@ type folder struct {
 	due   time.Time // when to look whether it is at rest again
 }
 
-func newFolders(w *Watcher) *folders {
-	return &folders{w: w, news: make(chan struct{}, 1), poke: make(chan struct{}, 1)}
+func newFolders(w *Watcher, relist chan struct{}) *folders {
+	return &folders{w: w, relist: relist, news: make(chan struct{}, 1), poke: make(chan struct{}, 1)}
 }
 
 // setMounts hands over what is mounted now.
 func (fs *folders) setMounts(mounts []mount) {
 	fs.mu.Lock()
 	fs.mounts = slices.Clone(mounts)
+	fs.lists++
 	fs.mu.Unlock()
 	signal(fs.poke)
 }
@@ -165,21 +169,34 @@ func (fs *folders) obey() {
 // checkAll sees which folders exist, and whether they may be looked into.
 func (fs *folders) checkAll() {
 	fs.mu.Lock()
-	mounts := fs.mounts
+	mounts, lists := fs.mounts, fs.lists
 	fs.mu.Unlock()
 	for _, f := range fs.list {
-		fs.check(f, mounts)
+		fs.check(f, mounts, lists)
 	}
 }
 
-func (fs *folders) check(f *folder, mounts []mount) {
+// check sees whether a folder is another one than before. It believes that only
+// with a list of mounts that was begun after it first saw it, else something
+// mounted just now would pass for a folder: that is not the next list, which
+// may be under way, but the one after it.
+func (fs *folders) check(f *folder, mounts []mount, lists uint64) {
 	path, info := locate(f.named)
 	on := holding(mounts, path)
 	same := f.info != nil && info != nil && f.state.path == path && f.state.on == on.id && os.SameFile(f.info, info)
-	f.info = info
-	if same {
+	if f.doubt == 0 {
+		f.doubt = lists + 2
+	}
+	switch {
+	case same || f.info == nil && info == nil:
+		f.doubt = 0
+		return
+	case lists < f.doubt:
+		signal(fs.relist)
 		return
 	}
+	f.doubt = 0
+	f.info = info
 	fs.live.watch(f.state.path, nil)
 	fs.idents++
 	// Who visited since the mount was told may have read before this look:

@@ -93,21 +93,33 @@ func TestFolderChangesThatAreNone(t *testing.T) {
 
 // While files keep changing nothing is told; then it is told once.
 func TestFolderSettles(t *testing.T) {
+	const long = 400 * time.Millisecond
 	dir := shared(t)
-	_, events := follow(t, dir)
-	began := time.Now()
-	for i := range 20 {
-		write(t, fmt.Sprintf("%s/ssbsync/bundles/ab/%d.ssb.zst", dir, i), "x")
-		time.Sleep(settle / 5)
+	_, w := fake(t, watch.Config{Folders: []string{dir}, Settle: long, Rescan: time.Hour})
+	events, _ := started(t, w)
+	expect(t, events, dir, "mounted")
+	judged := 0
+	for round := 0; round < 10 && judged == 0; round++ {
+		last, gap := time.Now(), time.Duration(0)
+		for i := range 30 {
+			write(t, fmt.Sprintf("%s/ssbsync/bundles/ab/%d-%d.ssb.zst", dir, round, i), "x")
+			gap = max(gap, time.Since(last))
+			last = time.Now()
+			time.Sleep(long / 20)
+		}
+		expect(t, events, dir, "changed")
+		if gap > long/2 {
+			continue // a busy machine let the folder rest
+		}
+		judged++
+		if rest := time.Since(last); rest < long/2 {
+			t.Errorf("told %v after the last change", rest)
+		}
+		silence(t, events, dir, 2*long)
 	}
-	last := time.Now()
-	expect(t, events, dir, "changed")
-	told := time.Now()
-	// A machine that stalled for longer than the settle time saw it rest.
-	if stalled := last.Sub(began) > 20*settle/2; told.Before(last.Add(settle/2)) && !stalled {
-		t.Errorf("told %v after the last change", told.Sub(last))
+	if judged == 0 {
+		t.Error("this machine is too busy to tell a change from a rest")
 	}
-	silence(t, events, dir, 3*settle)
 }
 
 // A folder that never rests is told all the same.
@@ -211,7 +223,8 @@ func TestFolderUnderStick(t *testing.T) {
 	write(t, dir+"/ssbsync/have/b-1.have", "b has")
 	silence(t, events, dir, 3*settle)
 	m.set("!/ root", filepath.Dir(dir)+" stick2 usb", dir+" disk")
-	expect(t, events, dir, "unmounted", "mounted", "changed") // watched from now on
+	expect(t, events, dir, "unmounted", "mounted")
+	rest(events) // a change may be told until it is watched
 	write(t, dir+"/ssbsync/have/c-1.have", "c has")
 	expect(t, events, dir, "changed")
 	m.set("!/ root")

@@ -120,3 +120,15 @@ func silence(t testing.TB, events chan watch.Event, path string, during time.Dur
 		}
 	}
 }
+
+// rest takes what is told during some settle times.
+func rest(events chan watch.Event) {
+	timeout := time.After(5 * settle)
+	for {
+		select {
+		case <-events:
+		case <-timeout:
+			return
+		}
+	}
+}

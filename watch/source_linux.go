@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,9 +14,12 @@ import (
 // poller takes the events before anybody looks.
 const mountinfo = "/proc/self/mountinfo"
 
-// steadyTries is how often the list is read again because it changed while it
-// was read.
-const steadyTries = 8
+// How often the list is made again because it changed while it was made, and
+// how long to wait for the storm to pass before that.
+const (
+	steadyTries = 50
+	steadyPause = time.Millisecond
+)
 
 // linuxSource lists the mounts of this process's mount namespace.
 type linuxSource struct {
@@ -26,38 +30,45 @@ type linuxSource struct {
 func openSource() (source, error) { return &linuxSource{}, nil }
 
 // list reads and identifies until nothing changed meanwhile: mountinfo comes in
-// pieces, between which a mount may slip through, and uniqueID asks by path.
-func (s *linuxSource) list() (mounts []mount, err error) {
+// pieces, between which a mount may slip through, and uniqueID asks by path. A
+// list that was not steady is no list: it could give a new mount the name of
+// the old one, and then the new one would never be told.
+func (s *linuxSource) list() ([]mount, error) {
 	for range steadyTries {
-		var steady bool
-		if mounts, steady, err = s.listOnce(); err != nil || steady {
-			break
+		mounts, devices, steady, err := s.listOnce()
+		if err != nil {
+			return nil, err
 		}
+		if steady {
+			s.devices = devices
+			return mounts, nil
+		}
+		time.Sleep(steadyPause)
 	}
-	return mounts, err
+	return nil, fmt.Errorf("%s changed each of %d times that it was read", mountinfo, steadyTries)
 }
 
-func (s *linuxSource) listOnce() (mounts []mount, steady bool, err error) {
+func (s *linuxSource) listOnce() (mounts []mount, devices map[string]device, steady bool, err error) {
 	fd, err := openMountinfo()
 	if err != nil {
-		return nil, false, fmt.Errorf("opening %s: %v", mountinfo, err)
+		return nil, nil, false, fmt.Errorf("opening %s: %v", mountinfo, err)
 	}
 	defer unix.Close(fd)
 	data, err := readAll(fd)
 	if err != nil {
-		return nil, false, fmt.Errorf("reading %s: %v", mountinfo, err)
+		return nil, nil, false, fmt.Errorf("reading %s: %v", mountinfo, err)
 	}
 	lines, bad := parseMountinfo(data)
 	if len(lines) == 0 {
-		return nil, false, fmt.Errorf("%s: none of %d lines understood", mountinfo, bad)
+		return nil, nil, false, fmt.Errorf("%s: none of %d lines understood", mountinfo, bad)
 	}
-	mounts = s.mounts(visible(lines))
+	mounts, devices = s.mounts(visible(lines))
 	events, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLPRI}}, 0)
-	return mounts, err == nil && events == 0, nil
+	return mounts, devices, err == nil && events == 0, nil
 }
 
 // mounts finds out what the mounts are, the new ones only.
-func (s *linuxSource) mounts(lines []mountLine) []mount {
+func (s *linuxSource) mounts(lines []mountLine) ([]mount, map[string]device) {
 	devices := make(map[string]device, len(lines))
 	mounts := make([]mount, 0, len(lines))
 	for _, l := range lines {
@@ -69,8 +80,7 @@ func (s *linuxSource) mounts(lines []mountLine) []mount {
 		}
 		mounts = append(mounts, m)
 	}
-	s.devices = devices
-	return mounts
+	return mounts, devices
 }
 
 // identify fills in id and device of a mount, and skips it when it is a fixed

@@ -182,8 +182,8 @@ func (w *Watcher) Run(ctx context.Context, handle func(Event)) error {
 		handle:  handle,
 		rescan:  w.rescan,
 		changed: make(chan struct{}, 1),
-		folders: newFolders(w),
 	}
+	r.folders = newFolders(w, r.changed)
 	var helpers sync.WaitGroup
 	helpers.Go(func() { r.folders.run(ctx) })
 	helpers.Go(func() {
