@@ -4,6 +4,6 @@ package store_test
 
 // How long the random series are.
 const (
-	rottenRounds = 5000
+	rottenRounds = 600
 	killRounds   = 200
 )
