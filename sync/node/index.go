@@ -131,6 +131,10 @@ type span struct {
 	index     *index
 	low, high []byte // without receive number where that does not matter; an empty high is open
 	item      func(key []byte, rec *store.Record) []byte
+
+	// old, when set, sends what is stored up to a receive number, and the
+	// index is not read.
+	old func(ctx context.Context, s *sender, last uint64) error
 }
 
 func (sp *span) has(key []byte) bool {
@@ -143,10 +147,7 @@ func (n *Node) streamIndex(ctx context.Context, st *muxrpc.Stream, q *query, sp 
 	s := newSender(st, q)
 	last := n.store.Last()
 	if q.Old {
-		if err := n.catchUp(ctx, sp.index); err != nil {
-			return ended(err)
-		}
-		if err := n.oldIndex(ctx, s, sp, last); err != nil {
+		if err := n.oldSpan(ctx, s, sp, last); err != nil {
 			return ended(err)
 		}
 		if err := s.synced(ctx); err != nil {
@@ -157,6 +158,16 @@ func (n *Node) streamIndex(ctx context.Context, st *muxrpc.Stream, q *query, sp 
 		return nil
 	}
 	return ended(n.liveIndex(ctx, s, sp, last))
+}
+
+func (n *Node) oldSpan(ctx context.Context, s *sender, sp *span, last uint64) error {
+	if sp.old != nil {
+		return sp.old(ctx, s, last)
+	}
+	if err := n.catchUp(ctx, sp.index); err != nil {
+		return err
+	}
+	return n.oldIndex(ctx, s, sp, last)
 }
 
 // oldIndex sends what is indexed, up to the receive number last.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 
 	"github.com/ssbsync/ssbsync/spec/ecmajson"
@@ -22,19 +23,11 @@ const (
 	maxLink = 512
 )
 
-// newLinksIndex lists the links of messages by their author, and
-// newBacklinksIndex by what they lead to. Keys are author, relation and
-// destination, or destination, relation and author, each as it is spelt and
-// with a zero byte behind it.
+// newLinksIndex lists the links of messages by what they lead to. Its keys are
+// destination, relation and author, each as it is spelt and with a zero byte
+// behind it. The links of one author are found in the author's messages.
 func newLinksIndex() *index {
-	return &index{name: "node.links", title: "links", rows: func(rec *store.Record, add func([]byte)) {
-		author := rec.Feed.String()
-		eachLink(rec, func(rel, dest []byte) { add(linkKey([]byte(author), rel, dest)) })
-	}}
-}
-
-func newBacklinksIndex() *index {
-	return &index{name: "node.backlinks", title: "backlinks", rows: func(rec *store.Record, add func([]byte)) {
+	return &index{name: "node.backlinks", title: "links", rows: func(rec *store.Record, add func([]byte)) {
 		author := rec.Feed.String()
 		eachLink(rec, func(rel, dest []byte) { add(linkKey(dest, rel, []byte(author))) })
 	}}
@@ -134,26 +127,65 @@ func (n *Node) links(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stream) err
 	if err != nil {
 		return err
 	}
-	back := q.dest != "" && q.source == ""
-	sp := span{index: n.byAuthor, low: q.prefix(q.source)}
-	if back {
-		sp.index, sp.low = n.byTarget, q.prefix(q.dest)
-	}
+	sp := span{index: n.byTarget, low: q.prefix()}
 	if len(sp.low) > 0 {
 		sp.high = nextKey(sp.low)
 	}
 	sp.item = func(key []byte, rec *store.Record) []byte {
 		parts := bytes.SplitN(key[:len(key)-rxLen], []byte{0}, 4)
-		source, rel, dest := parts[0], parts[1], parts[2]
-		if back {
-			source, dest = dest, source
-		}
-		if !q.matches(source, rel, dest) {
-			return nil
-		}
-		return q.format(source, rel, dest, rec)
+		return q.format(parts[2], parts[1], parts[0], rec)
+	}
+	if len(q.source) > 1 && len(q.dest) <= 1 {
+		sp.old = func(ctx context.Context, s *sender, last uint64) error { return n.linksFrom(ctx, s, &q, last) }
 	}
 	return n.streamIndex(ctx, st, &q.query, &sp)
+}
+
+// linksFrom sends the links of one author by relation and destination, up to a
+// receive number.
+func (n *Node) linksFrom(ctx context.Context, s *sender, q *linksQuery, last uint64) error {
+	feed, err := refs.ParseFeed(q.source)
+	if err != nil {
+		return nil // only feeds write messages
+	}
+	var keys [][]byte
+	for next := int64(1); ctx.Err() == nil; {
+		page, err := n.store.FeedPage(feed, next, 0, 0, false)
+		if err != nil {
+			return err
+		}
+		if len(page) == 0 {
+			break
+		}
+		for i := range page {
+			rec := &page[i]
+			next = rec.Seq + 1
+			eachLink(rec, func(rel, dest []byte) {
+				if rec.Rx <= last && q.matches([]byte(q.source), rel, dest) {
+					keys = append(keys, rxKey(linkKey(rel, dest), rec.Rx))
+				}
+			})
+		}
+	}
+	slices.SortFunc(keys, bytes.Compare)
+	keys = slices.CompactFunc(keys, bytes.Equal)
+	if q.Reverse {
+		slices.Reverse(keys)
+	}
+	for _, key := range keys {
+		if s.done() {
+			return nil
+		}
+		rec, err := n.store.Rx(keyRx(key))
+		if err != nil {
+			return err
+		}
+		parts := bytes.SplitN(key[:len(key)-rxLen], []byte{0}, 3)
+		if err := s.raw(ctx, q.format([]byte(q.source), parts[0], parts[1], &rec)); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
 }
 
 // parseLinks checks and reads the argument of links.
@@ -201,14 +233,14 @@ func sigilOf(s string) string {
 }
 
 // prefix returns what the keys begin with that can match.
-func (q *linksQuery) prefix(from string) []byte {
+func (q *linksQuery) prefix() []byte {
 	switch {
-	case len(from) <= 1:
-		return []byte(from)
+	case len(q.dest) <= 1:
+		return []byte(q.dest)
 	case q.rel == "":
-		return linkKey([]byte(from))
+		return linkKey([]byte(q.dest))
 	}
-	return linkKey([]byte(from), []byte(q.rel))
+	return linkKey([]byte(q.dest), []byte(q.rel))
 }
 
 func (q *linksQuery) matches(source, rel, dest []byte) bool {
@@ -223,8 +255,12 @@ func testLink(link []byte, want string) bool {
 	return want == "" || string(link) == want
 }
 
-// format returns a link in the shape the query asks for.
+// format returns a link in the shape the query asks for, or nil if it is none
+// of those that are wanted.
 func (q *linksQuery) format(source, rel, dest []byte, rec *store.Record) []byte {
+	if !q.matches(source, rel, dest) {
+		return nil
+	}
 	if !q.meta && !(q.Keys && q.values) {
 		if q.Keys {
 			return strconv.AppendQuote(nil, rec.ID.String())

@@ -74,9 +74,9 @@ type Node struct {
 	opened  atomic.Pointer[gossip.Gossip]  // what network returned
 	server  atomic.Pointer[server]         // nil unless Run does
 
-	claimed, byType, byAuthor, byTarget *index
-	indexes                             []*index // all of them
-	indexStart                          uint64   // how far they had come at the start
+	claimed, byType, byTarget *index
+	indexes                   []*index // all of them
+	indexStart                uint64   // how far they had come at the start
 
 	stop    context.CancelFunc
 	stopped chan struct{} // closed when the pipeline has returned
@@ -187,8 +187,8 @@ func (n *Node) openParts() (err error) {
 // openIndexes lists the indexes. They are read and written when they are
 // needed.
 func (n *Node) openIndexes() error {
-	n.claimed, n.byType, n.byAuthor, n.byTarget = newClaimedIndex(), newTypeIndex(), newLinksIndex(), newBacklinksIndex()
-	n.indexes = []*index{n.claimed, n.byType, n.byAuthor, n.byTarget}
+	n.claimed, n.byType, n.byTarget = newClaimedIndex(), newTypeIndex(), newLinksIndex()
+	n.indexes = []*index{n.claimed, n.byType, n.byTarget}
 	n.indexStart = n.store.Last()
 	for _, ix := range n.indexes {
 		cursor, err := n.store.Cursor(ix.name)

@@ -1,0 +1,176 @@
+package node_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ssbsync/ssbsync/spec/muxrpc"
+)
+
+// publish publishes content and returns the id of the message.
+func publish(t testing.TB, s *muxrpc.Session, content string) string {
+	t.Helper()
+	answer, err := s.Async(context.Background(), "publish", json.RawMessage(content))
+	if err != nil {
+		t.Fatalf("publishing %s: %v", content, err)
+	}
+	var msg struct{ Key string }
+	if err := json.Unmarshal(answer, &msg); err != nil {
+		t.Fatal(err)
+	}
+	return msg.Key
+}
+
+// collect reads a stream to its end, or the given number of items.
+func collect(t testing.TB, s *muxrpc.Session, take int, method, options string) (items []string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	stream, err := s.Source(ctx, method, json.RawMessage(options))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Close(nil)
+	for take < 0 || len(items) < take {
+		item, err := stream.Recv(ctx)
+		if err != nil {
+			if take >= 0 || err.Error() != "EOF" {
+				t.Fatalf("%s(%s) after %d items: %v", method, options, len(items), err)
+			}
+			break
+		}
+		items = append(items, string(item.JSON()))
+	}
+	return items
+}
+
+// TestIndexes reads by type, by link and by time, forwards and backwards, while
+// messages are added, so that the indexes catch up again and again.
+func TestIndexes(t *testing.T) {
+	r := start(t, `{}`)
+	s := r.socket(t)
+	target := stranger(t).Feed().String()
+	var ids []string // of the messages that link
+	for i := range 30 {
+		if i%3 == 0 {
+			ids = append(ids, publish(t, s, fmt.Sprintf(`{"type":"link","n":%d,"to":"%s","many":["%s",{"link":"%s"},7]}`, i, target, target, target)))
+		} else {
+			publish(t, s, fmt.Sprintf(`{"type":"post","n":%d}`, i))
+		}
+		if i%10 != 9 {
+			continue
+		}
+		keys := collect(t, s, -1, "messagesByType", `{"type":"link","values":false}`)
+		if want := quoted(ids); !slices.Equal(keys, want) {
+			t.Fatalf("by type: %q, want %q", keys, want)
+		}
+		back := collect(t, s, -1, "messagesByType", `{"type":"link","values":false,"reverse":true,"limit":3}`)
+		if slices.Reverse(back); !slices.Equal(back, quoted(ids[len(ids)-3:])) {
+			t.Fatalf("by type, backwards: %q", back)
+		}
+		links := collect(t, s, -1, "links", fmt.Sprintf(`{"dest":"%s","rel":"to","meta":false}`, target))
+		if !slices.Equal(links, quoted(ids)) {
+			t.Fatalf("by link: %q", links)
+		}
+		both := collect(t, s, -1, "links", fmt.Sprintf(`{"dest":"%s","source":"%s"}`, target, r.id(t)))
+		if len(both) != 2*len(ids) {
+			t.Fatalf("%d links from us, want %d", len(both), 2*len(ids))
+		}
+		feed := collect(t, s, -1, "createFeedStream", `{"values":false}`)
+		log := collect(t, s, -1, "createLogStream", `{"values":false}`)
+		reverse := collect(t, s, -1, "createFeedStream", `{"values":false,"reverse":true}`)
+		if slices.Reverse(reverse); len(feed) != i+1 || !slices.Equal(feed, log) || !slices.Equal(feed, reverse) {
+			t.Fatalf("by time: %d messages forwards, %d backwards, of %d", len(feed), len(reverse), i+1)
+		}
+	}
+}
+
+func quoted(ids []string) (all []string) {
+	for _, id := range ids {
+		all = append(all, `"`+id+`"`)
+	}
+	return all
+}
+
+// TestLive follows streams of every kind while a message is published.
+func TestLive(t *testing.T) {
+	r := start(t, `{}`)
+	s := r.socket(t)
+	publish(t, s, `{"type":"post","text":"old"}`)
+	about := stranger(t).Feed().String()
+	streams := []struct{ method, options string }{
+		{"createLogStream", `{"live":true}`},
+		{"createFeedStream", `{"live":true}`},
+		{"createUserStream", fmt.Sprintf(`{"live":true,"id":"%s"}`, r.id(t))},
+		{"messagesByType", `{"live":true,"type":"post"}`},
+	}
+	type seen struct {
+		name  string
+		items []string
+	}
+	all := make(chan seen)
+	for _, st := range streams {
+		go func() { all <- seen{st.method, collect(t, r.socket(t), 3, st.method, st.options)} }()
+	}
+	go func() {
+		all <- seen{"links", collect(t, r.socket(t), 1, "links", fmt.Sprintf(`{"live":true,"old":false,"dest":"%s"}`, about))}
+	}()
+	time.Sleep(200 * time.Millisecond) // the streams may as well begin later
+	publish(t, s, fmt.Sprintf(`{"type":"post","text":"new","about":"%s"}`, about))
+	for range len(streams) + 1 {
+		got := <-all
+		if got.name == "links" {
+			if !strings.Contains(got.items[0], `"rel":"about"`) {
+				t.Errorf("links: %q", got.items)
+			}
+			continue
+		}
+		if !strings.Contains(got.items[0], "old") || !strings.Contains(got.items[2], "new") || got.items[1] != `{"sync":true}` {
+			t.Errorf("%s: %q", got.name, got.items)
+		}
+	}
+}
+
+// TestErrors are the words for what is wrong with arguments that ssb-server was
+// seen to use.
+func TestErrors(t *testing.T) {
+	s := start(t, `{}`).socket(t)
+	async := map[string][2]string{
+		`{"text":"no type"}`:             {"publish", "type must be a string3 <= type.length < 52, was:undefined"},
+		`"plain"`:                        {"publish", "invalid message content, must be object or encrypted string"},
+		`{"type":"post","recps":["@x"]}`: {"publish", `private message requested, but no boxers could encrypt these recps: ["@x"]`},
+		`"%aaaa=.sha256"`:                {"get", "Param 0 must by of type object"},
+		`{"previous":null}`:              {"add", `Param 0 must have a .content of type "object|string"`},
+		`"nonsense"`:                     {"invite.accept", "ssb-invite failed to parse invite"},
+		`"nobody"`:                       {"getLatest", "Param 0 must by of type feedId"},
+	}
+	for arg, want := range async {
+		if _, err := s.Async(context.Background(), want[0], json.RawMessage(arg)); err == nil || err.Error() != want[1] {
+			t.Errorf("%s(%s): %v, want %s", want[0], arg, err, want[1])
+		}
+	}
+	sources := map[string][2]string{
+		`{"limit":1}`:       {"createUserStream", `Param 0 must have a .id of type "feedId"`},
+		`{"limit":"x"}`:     {"createLogStream", `.0 of param limit must be of type "number"`},
+		`{"dest":"x"}`:      {"links", `.0 of param dest must be of type "id|filter"`},
+		`{"keys":true}`:     {"messagesByType", `Param 0 must have a .type of type "string"`},
+		`null`:              {"links", "Param 0 is required"},
+		`{"id":"nobody"}`:   {"createHistoryStream", `Param 0 must have a .id of type "feedId"`},
+		`{"live":"always"}`: {"createFeedStream", `.0 of param live must be of type "boolean"`},
+	}
+	for arg, want := range sources {
+		stream, err := s.Source(context.Background(), want[0], json.RawMessage(arg))
+		if err == nil {
+			_, err = stream.Recv(context.Background())
+		}
+		if err == nil || err.Error() != want[1] {
+			t.Errorf("%s(%s): %v, want %s", want[0], arg, err, want[1])
+		}
+	}
+	t.Logf("%d errors", len(async)+len(sources))
+}
