@@ -2,6 +2,7 @@ package stick
 
 import (
 	"github.com/ssbsync/ssbsync/spec/keys"
+	"github.com/ssbsync/ssbsync/spec/refs"
 )
 
 // ParseHave, EncodeHave, ParseMarker and FormatMarker are the codecs of the
@@ -16,6 +17,22 @@ func ParseNames(dir, name string) (bundle, have, part bool) {
 	_, have = parseHaveFile(name)
 	_, part = parsePartFile(name)
 	return bundle, have, part
+}
+
+// Overload returns which of some bundles are dropped when what they claim may
+// take so many bytes; those with an even index are of trusted exporters.
+func Overload(limit int64, runs ...int) (dropped []int) {
+	index := make(map[*source]int)
+	l := newLoad(func(f refs.Feed) bool { return f[0]%2 == 0 }, limit)
+	for i, n := range runs {
+		s := &source{facts: &facts{exporter: refs.Feed{byte(i)}, frames: []frame{{runs: make([]run, n)}}}}
+		index[s] = i
+		l.add(s)
+	}
+	for _, s := range l.dropped {
+		dropped = append(dropped, index[s])
+	}
+	return dropped
 }
 
 // LimitFiles lowers the bound of files on a medium.

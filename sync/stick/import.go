@@ -233,6 +233,7 @@ func (im *importer) round(ctx context.Context, jobs []job, o ImportOptions) (*la
 		}
 	}
 	im.spoilRejected()
+	im.marks = nil
 	if err := errors.Join(failed, err); err != nil {
 		return nil, err
 	}
@@ -277,6 +278,7 @@ func (im *importer) hand(ctx context.Context, j job) error {
 		im.handed++
 		return im.intake.AddAt(ctx, line, im.handed-1)
 	})
+	im.spoilRejected()
 	im.rep.Bytes += f.stored
 	im.done.Phase, im.done.Bytes, im.done.Messages = Reading, im.done.Bytes+f.stored, im.handed
 	im.report(im.done)
@@ -381,7 +383,7 @@ func (im *importer) spoilRejected() {
 		m.src.frames[m.frame].runs[m.run].spoil(m.first + pos - m.pos)
 		m.src.learnt = true
 	}
-	im.rejects, im.marks = nil, nil
+	im.rejects = im.rejects[:0]
 }
 
 // audit looks again at frames that did not give what they claimed to hold,
@@ -401,14 +403,16 @@ func (im *importer) audit(ctx context.Context, jobs []job, lacks *lack) error {
 		}
 		f := &j.src.frames[j.frame]
 		err = f.lines(raw, func(run int, seq int64, line []byte) error {
-			// One lie is enough to know of a run.
 			r := &f.runs[run]
+			own := r.Feed == im.Keys.Feed()
+			if r.lie && !own {
+				return nil // one lie is enough to know of a run
+			}
 			m := im.messageOf(line, r.Feed, seq)
-			if !r.lie && m == nil {
+			if m == nil {
 				r.spoil(seq)
 				r.lie, j.src.learnt = true, true
-			}
-			if m != nil && r.Feed == im.Keys.Feed() && seq > lacks.held.head(r.Feed) {
+			} else if own && seq > lacks.held.head(r.Feed) {
 				return im.Guard.Prove(m)
 			}
 			return nil

@@ -32,14 +32,14 @@ type listing struct {
 // list reads the directories of the medium. It opens no file.
 func (s *Stick) list() (*listing, error) {
 	l := &listing{room: cmp.Or(s.maxFiles, MaxFiles)}
-	var err error
+	parts := []func(*os.Root) error{l.bundleDirs, l.haveFiles, l.partFiles}
 	if s.loose {
-		err = l.looseBundles(s.root)
-	} else {
-		err = errors.Join(l.bundleDirs(s.root), l.haveFiles(s.root), l.partFiles(s.root))
+		parts = []func(*os.Root) error{l.looseBundles}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the stick: %w", err)
+	for _, read := range parts {
+		if err := read(s.root); err != nil {
+			return nil, fmt.Errorf("reading the stick: %w", err)
+		}
 	}
 	slices.SortFunc(l.bundles, func(a, b entry) int { return cmp.Compare(a.path, b.path) })
 	return l, nil
@@ -57,10 +57,6 @@ func (l *listing) bundleDirs(root *os.Root) error {
 			return err
 		}
 		dir := bundlesDir + "/" + shard
-		if wantDir(root, dir) != nil {
-			l.skip(dir, "not a directory")
-			continue
-		}
 		err = l.walk(root, dir, func(e fs.DirEntry) {
 			if name, ok := parseBundleFile(shard, e.Name()); ok {
 				l.addBundle(root, name, dir+"/"+e.Name())
@@ -113,18 +109,16 @@ func (l *listing) partFiles(root *os.Root) error {
 }
 
 // walk calls each for the entries of a directory. A directory that is not
-// there is empty; one that is something else was put there to confuse us and
-// is noted. The number of entries is bounded over all directories.
+// there is empty; one that cannot be read, or is something else that was put
+// there to confuse us, is noted and keeps nobody from the others. The number of
+// entries is bounded over all directories.
 func (l *listing) walk(root *os.Root, dir string, each func(fs.DirEntry)) error {
-	if err := wantDir(root, dir); err != nil {
+	f, err := durable.OpenDir(root, dir)
+	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
-			l.skip(dir, err.Error())
+			l.skip(dir, underlying(err).Error())
 		}
 		return nil
-	}
-	f, err := root.Open(dir)
-	if err != nil {
-		return err
 	}
 	defer f.Close()
 	for {
@@ -139,7 +133,8 @@ func (l *listing) walk(root *os.Root, dir string, each func(fs.DirEntry)) error 
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", dir, err)
+			l.skip(dir, "read only in part: "+underlying(err).Error())
+			return nil
 		}
 	}
 }

@@ -39,6 +39,7 @@ func (p *Peer) look(ctx context.Context, st *Stick, rep *Report, report func(Pro
 		}
 	}
 	sc := &scene{stick: st, listing: found}
+	load := newLoad(p.trusts, maxLoad)
 	for i, e := range found.bundles {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
@@ -52,6 +53,10 @@ func (p *Peer) look(ctx context.Context, st *Stick, rep *Report, report func(Pro
 		s.open = func() (*bundle.Reader, io.Closer, error) { return st.openBundle(e) }
 		delete(known, e.name)
 		sc.admit(s, e.name, rep)
+		load.add(s)
+	}
+	for _, s := range load.dropped {
+		rep.skip(Skip{s.label, fmt.Sprintf("what it claims to hold takes more memory than there is for a medium (%d MiB)", maxLoad>>20)})
 	}
 	sc.dropTwins()
 	return sc, p.ledger.keep(st.id, sc.sources, keysOf(known))
@@ -111,27 +116,10 @@ func (s *source) study() {
 		return
 	}
 	s.setDamage(0, true)
-	for i := range s.frames {
-		s.frames[i].runs = runsOf(r, i)
+	if !s.salvage(r) {
+		s.facts, s.invalid = nil, true
+		s.broken = "the range table is damaged, and the frames are not what an exporter writes"
 	}
-}
-
-// runsOf finds out what a frame holds when the range table is lost.
-func runsOf(r *bundle.Reader, frame int) []run {
-	raw, err := r.ReadFrame(frame)
-	if err != nil {
-		return nil
-	}
-	var runs []run
-	for line := range bundle.Lines(raw) {
-		v, _ := message.Fields(line) // what cannot be read is a run of its own
-		if n := len(runs); n > 0 && runs[n-1].Feed == v.Feed && runs[n-1].Last+1 == v.Seq {
-			runs[n-1].Last++
-			continue
-		}
-		runs = append(runs, run{Run: bundle.Run{Feed: v.Feed, First: v.Seq, Last: v.Seq}})
-	}
-	return runs
 }
 
 // readers keeps a few bundles open, for frames are often read in the order of
@@ -148,6 +136,8 @@ type openReader struct {
 
 const maxOpen = 8
 
+var errExchanged = errors.New("another bundle took its place while it was read")
+
 // get returns a reader for the source, which stays valid until the next call.
 func (o *readers) get(s *source) (*bundle.Reader, error) {
 	if i := slices.IndexFunc(o.open, func(r openReader) bool { return r.src == s }); i >= 0 {
@@ -156,6 +146,10 @@ func (o *readers) get(s *source) (*bundle.Reader, error) {
 	r, closer, err := s.open()
 	if err != nil {
 		return nil, err
+	}
+	if r.Name() != s.name {
+		closer.Close()
+		return nil, errExchanged
 	}
 	if len(o.open) == maxOpen {
 		o.open[0].closer.Close()
