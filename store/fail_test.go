@@ -246,6 +246,7 @@ func tolerantly(t *testing.T) {
 func survive(t *testing.T, data []byte, f []*message.Message) (noticed bool) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "rotten.db")
+	defer os.Remove(path) // there are many, of a megabyte each
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
