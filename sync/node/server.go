@@ -36,8 +36,7 @@ type server struct {
 	node  *Node
 	began time.Time
 
-	mu        sync.Mutex
-	listening []endpoint
+	listening []endpoint // does not change once others see the server
 }
 
 // endpoint is one listener.
