@@ -187,6 +187,39 @@ func TestDamagedFrames(t *testing.T) {
 	m.unchanged(func() { a.visit(m); b.visit(m); c.visit(m) })
 }
 
+// TestFalseAlarm: a stranger's word that a bundle is damaged makes us look
+// again, and nothing is written again that is not.
+func TestFalseAlarm(t *testing.T) {
+	a, stranger, m := newNode(t, 1), newNode(t, 66), newMedium(t)
+	a.post(11, 100)
+	a.visit(m)
+	clone := m.copyTo(t.TempDir())
+	name := clone.files(".zst")[0]
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)/2] ^= 1
+	clone.write(strings.TrimPrefix(name, clone.dir+"/"), data)
+	if rep := stranger.visit(clone); len(rep.Import.Losses) != 1 {
+		t.Fatalf("the stranger saw no damage: %+v", rep.Import)
+	}
+	for _, have := range clone.files(".have") {
+		if err := os.CopyFS(filepath.Join(m.dir, "ssbsync/have"), os.DirFS(filepath.Dir(have))); err != nil && !errors.Is(err, os.ErrExist) {
+			t.Fatal(err)
+		}
+	}
+	if len(m.files(".have")) != 2 {
+		t.Fatalf("haves: %q", m.files(".have"))
+	}
+	if rep := a.visit(m); rep.Export.Bundles != 0 {
+		t.Errorf("written again on a false alarm: %+v", rep.Export)
+	}
+	if rep := a.visit(clone); rep.Export.Messages != 100 {
+		t.Errorf("not written again where it is true: %+v", rep.Export)
+	}
+}
+
 func TestTruncatedAndBrokenBundles(t *testing.T) {
 	a, b, m := newNode(t, 1), newNode(t, 2), newMedium(t)
 	a.post(11, 50)
