@@ -42,7 +42,7 @@ func OpenDir(root *os.Root, name string) (*os.File, error) {
 		return nil, err
 	}
 	if !seen.IsDir() {
-		return nil, fmt.Errorf("%s: %w", name, syscall.ENOTDIR)
+		return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.ENOTDIR}
 	}
 	f, err := root.OpenFile(name, os.O_RDONLY|dirFlags, 0)
 	if err != nil {
