@@ -10,7 +10,7 @@ func Mounts(root string) func(mountinfo string) (mounts []FakeMount, bad int) {
 	return func(text string) ([]FakeMount, int) {
 		lines, bad := parseMountinfo([]byte(text))
 		var found []FakeMount
-		mounts, devices := s.mounts(visible(lines))
+		mounts, devices := s.mounts(visible(lines), nil)
 		s.devices = devices
 		for _, m := range mounts {
 			found = append(found, FakeMount{m.medium, m.id, m.skip})

@@ -31,6 +31,10 @@ func write(t testing.TB, path, text string) {
 // started runs a watcher until the end of the test and returns its events.
 func started(t testing.TB, w *watch.Watcher) (events chan watch.Event, end func()) {
 	t.Helper()
+	if in, out, err := os.Pipe(); err == nil { // the runtime opens its poller with the first
+		in.Close()
+		out.Close()
+	}
 	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors(t)
 	events = make(chan watch.Event, 1_000)
 	ctx, cancel := context.WithCancel(context.Background())

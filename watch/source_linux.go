@@ -30,7 +30,7 @@ type linuxSource struct {
 func openSource() (source, error) { return &linuxSource{}, nil }
 
 // list reads and identifies until nothing changed meanwhile: mountinfo comes in
-// pieces, between which a mount may slip through, and uniqueID asks by path. A
+// pieces, between which a mount may slip through, and uniqueIDs come apart. A
 // list that was not steady is no list: it could give a new mount the name of
 // the old one, and then the new one would never be told.
 func (s *linuxSource) list() ([]mount, error) {
@@ -62,20 +62,20 @@ func (s *linuxSource) listOnce() (mounts []mount, devices map[string]device, ste
 	if len(lines) == 0 {
 		return nil, nil, false, fmt.Errorf("%s: none of %d lines understood", mountinfo, bad)
 	}
-	mounts, devices = s.mounts(visible(lines))
+	mounts, devices = s.mounts(visible(lines), uniqueIDs())
 	events, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLPRI}}, 0)
 	return mounts, devices, err == nil && events == 0, nil
 }
 
 // mounts finds out what the mounts are, the new ones only.
-func (s *linuxSource) mounts(lines []mountLine) ([]mount, map[string]device) {
+func (s *linuxSource) mounts(lines []mountLine, unique map[uint64]uint64) ([]mount, map[string]device) {
 	devices := make(map[string]device, len(lines))
 	mounts := make([]mount, 0, len(lines))
 	for _, l := range lines {
 		m := mount{medium: Medium{Path: l.path, Device: l.source, FSType: l.fstype, ReadOnly: l.readOnly}}
-		if pseudo(l.fstype) {
-			m.id, m.skip = mountID(l, 0), true
-		} else {
+		m.id = fmt.Sprintf("mount %d %d %d:%d %q", l.id, unique[l.id], l.major, l.minor, l.root)
+		m.skip = pseudo(l.fstype)
+		if !m.skip {
 			s.identify(&m, l, devices)
 		}
 		mounts = append(mounts, m)
@@ -83,15 +83,10 @@ func (s *linuxSource) mounts(lines []mountLine) ([]mount, map[string]device) {
 	return mounts, devices
 }
 
-// identify fills in id and device of a mount, and skips it when it is a fixed
+// identify fills in the device of a mount, and skips it when it is a fixed
 // part of the system or its device was pulled.
 func (s *linuxSource) identify(m *mount, l mountLine, devices map[string]device) {
 	major, minor, block := blockDevice(l)
-	unique := uint64(0)
-	if block || l.fstype == "tmpfs" {
-		unique = uniqueID(l.path)
-	}
-	m.id = mountID(l, unique)
 	if !block {
 		m.skip = systemPath(l.path)
 		return
@@ -110,10 +105,6 @@ func (s *linuxSource) identify(m *mount, l mountLine, devices map[string]device)
 	m.skip = pulled || !d.removable && systemPath(l.path)
 }
 
-func mountID(l mountLine, unique uint64) string {
-	return fmt.Sprintf("mount %d %d %d:%d %q", l.id, unique, l.major, l.minor, l.root)
-}
-
 // blockDevice returns the number of the block device under a mount. File
 // systems with numbers of their own (btrfs) name it only as their source.
 func blockDevice(l mountLine) (major, minor uint32, ok bool) {
@@ -125,22 +116,6 @@ func blockDevice(l mountLine) (major, minor uint32, ok bool) {
 		return 0, 0, false
 	}
 	return unix.Major(uint64(st.Rdev)), unix.Minor(uint64(st.Rdev)), true
-}
-
-// uniqueID returns the number of the mount at path that the kernel never gives
-// to another one (Linux 6.8), 0 when it does not tell. The ids in mountinfo
-// are used again at once: without this a quick unmount and mount looks as if
-// nothing happened. It asks the kernel, not the file system.
-func uniqueID(path string) uint64 {
-	var st unix.Statx_t
-	flags := unix.AT_STATX_DONT_SYNC | unix.AT_NO_AUTOMOUNT | unix.AT_SYMLINK_NOFOLLOW
-	if err := unix.Statx(unix.AT_FDCWD, path, flags, unix.STATX_MNT_ID_UNIQUE, &st); err != nil {
-		return 0
-	}
-	if st.Mask&unix.STATX_MNT_ID_UNIQUE == 0 {
-		return 0
-	}
-	return st.Mnt_id
 }
 
 func readAll(fd int) (data []byte, err error) {
