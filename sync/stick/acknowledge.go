@@ -1,7 +1,9 @@
 package stick
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 
 	"github.com/ssbsync/ssbsync/bundle"
@@ -30,7 +32,7 @@ func (p *Peer) acknowledge(sc *scene) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	h.Counter, h.Visit = counter+1, sc.visit+1
+	h.Counter, h.Visit = counter+1, min(sc.visit+1, maxNumber)
 	if err := p.ledger.setCounter(h.Counter); err != nil {
 		return false, err
 	}
@@ -153,7 +155,8 @@ func (p *Peer) removeOld(st *Stick, newest *Have, mine *ownHaves) error {
 		if f.Counter == keep || f.Store != newest.Store {
 			continue
 		}
-		if err := st.root.Remove(f.path()); err != nil {
+		// Our have is on the medium, and what is older does no harm.
+		if err := st.root.Remove(f.path()); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
 			return fmt.Errorf("removing our older have: %w", err)
 		}
 	}

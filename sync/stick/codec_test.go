@@ -98,32 +98,38 @@ func TestHaveRefused(t *testing.T) {
 }
 
 func TestVisitNumbers(t *testing.T) {
-	haves := func(visits ...uint64) (list []*stick.Have) {
+	haves := func(by byte, visits []uint64) (list []*stick.Have) {
 		for _, v := range visits {
-			list = append(list, &stick.Have{Visit: v})
+			list = append(list, &stick.Have{Identity: refs.Feed{by}, Visit: v})
 		}
 		return list
 	}
 	for _, c := range []struct {
-		visits []uint64
-		own    uint64
-		want   uint64
+		visits, strangers []uint64
+		own               uint64
+		want              uint64
 	}{
-		{nil, 0, 0},
-		{nil, 7, 7},
-		{[]uint64{3, 1, 2}, 0, 3},
-		{[]uint64{5000, 4990}, 0, 5000},
-		{[]uint64{1 << 52, 10}, 9, 11},
-		{[]uint64{1 << 52, 1 << 51, 10}, 9, 12},
-		{[]uint64{1010}, 10, 1010},
-		{[]uint64{1011}, 10, 11},
+		{nil, nil, 0, 0},
+		{nil, nil, 7, 7},
+		{[]uint64{3, 1, 2}, nil, 0, 3},
+		{[]uint64{5000, 4990}, nil, 0, 5000},
+		{[]uint64{1 << 52, 10}, nil, 9, 11},
+		{[]uint64{1 << 52, 1 << 51, 10}, nil, 9, 12},
+		{[]uint64{1010}, nil, 10, 1010},
+		{[]uint64{1011}, nil, 10, 11},
+		{[]uint64{1 << 52}, nil, 0, 1},
+		{nil, []uint64{1<<53 - 1}, 0, 1},
+		{nil, []uint64{1<<53 - 1, 5000}, 0, 5001},
+		{nil, []uint64{1<<53 - 1}, 12, 13},
+		{[]uint64{5000}, []uint64{3, 5500, 1 << 40}, 0, 5501},
+		{[]uint64{5000}, []uint64{3}, 0, 5000},
 	} {
 		var own *stick.Have
 		if c.own > 0 {
 			own = &stick.Have{Visit: c.own}
 		}
-		if got := stick.NewestVisit(haves(c.visits...), own); got != c.want {
-			t.Errorf("visits %v and %d: newest %d, want %d", c.visits, c.own, got, c.want)
+		if got := stick.NewestVisit(append(haves(1, c.strangers), haves(2, c.visits)...), own); got != c.want {
+			t.Errorf("visits %v, %v and %d: newest %d, want %d", c.visits, c.strangers, c.own, got, c.want)
 		}
 	}
 }

@@ -26,6 +26,10 @@ type source struct {
 	// 0, the range table, stands for the whole bundle.
 	doubted []int
 
+	// answered are the haves whose doubts we answered by writing the bundle
+	// again: they say nothing of the copy that lies there now.
+	answered []haveFile
+
 	// accused frames are those that somebody else found damaged here. That
 	// makes us look again, and believe what we see.
 	accused []int

@@ -310,7 +310,7 @@ func (e *exporter) remember(sc *scene, name string, data []byte) error {
 	if err != nil {
 		return fmt.Errorf("reading bundle %s back: %v", name, err)
 	}
-	s := &source{facts: factsOf(r), size: int64(len(data)), checked: true, learnt: true}
+	s := &source{facts: factsOf(r), size: int64(len(data)), checked: true, learnt: true, answered: sc.doubters(name)}
 	for i := range s.frames {
 		for k := range s.frames[i].runs {
 			s.frames[i].runs[k].agreed, s.frames[i].runs[k].proved = true, true
@@ -319,6 +319,17 @@ func (e *exporter) remember(sc *scene, name string, data []byte) error {
 	sc.sources = slices.DeleteFunc(sc.sources, func(old *source) bool { return old.name == name })
 	sc.sources = append(sc.sources, s)
 	return e.ledger.keep(sc.stick.id, []*source{s}, nil)
+}
+
+// doubters returns the haves that say that a bundle is damaged.
+func (sc *scene) doubters(name string) []haveFile {
+	var list []haveFile
+	for _, h := range sc.others {
+		if len(list) < maxDoubters && slices.ContainsFunc(h.Damaged, func(d Damage) bool { return d.Bundle == name }) {
+			list = append(list, haveFile{h.Store, h.Counter})
+		}
+	}
+	return list
 }
 
 // account adds a finished bundle to the report.

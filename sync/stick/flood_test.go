@@ -74,6 +74,50 @@ func TestFloodWithoutRangeTable(t *testing.T) {
 	}
 }
 
+// TestFloodOfHaves puts large files onto a medium that pretend to be haves:
+// strangers' are not read, and of those in the name of somebody whom we trust no
+// more than a budget. A store that we know is heard all the same.
+func TestFloodOfHaves(t *testing.T) {
+	a, b, m := newNode(t, 1), newNode(t, 2), newMedium(t)
+	a.visit(m)
+	b.visit(m)
+	a.visit(m)
+	head := func(by byte) []byte {
+		h := &stick.Have{Network: network, Stick: m.open().ID(), Identity: feed(by), Store: stick.ID{0, by}, Counter: 1, Visit: 1}
+		return stick.EncodeHave(h, pair(by))
+	}
+	flood := func(by byte, store, files int) {
+		for i := range files {
+			name := stick.HaveName(stick.ID{0, by, byte(store)}, uint64(1+i))
+			m.write(name, head(by))
+			if err := os.Truncate(filepath.Join(m.dir, name), stick.MaxHaveSize); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for store := range 10 {
+		flood(66, store, 16)
+	}
+	a.post(1, 3)
+	a.visit(m)
+	if rep := b.visit(m); rep.Import.New != 3 || len(rep.Import.Skipped) != 0 {
+		t.Errorf("flood by a stranger: %+v", rep.Import)
+	}
+	flood(3, 1, 5)
+	b.post(2, 3)
+	b.visit(m)
+	rep := a.visit(m)
+	if rep.Import.New != 3 || len(rep.Import.Skipped) != 1 {
+		t.Errorf("flood in the name of somebody: %+v", rep.Import)
+	}
+	t.Log(rep.Import.Skipped)
+	b.visit(m)
+	a.post(1, 1) // a has read what b holds: one message is enough
+	if rep := a.visit(m); rep.Export.Messages != 1 {
+		t.Errorf("%+v", rep.Export)
+	}
+}
+
 // TestOverload: when the claims of all bundles are too much for the memory,
 // the largest go, and those of strangers first.
 func TestOverload(t *testing.T) {

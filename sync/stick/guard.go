@@ -25,8 +25,10 @@ type GuardStatus struct {
 	Seen int64 `json:"seen,omitempty"`
 	// Claimed is the highest own sequence that somebody claims to hold.
 	Claimed int64 `json:"claimed,omitempty"`
-	// Dismissed is the highest claim the user has recovered from: what was
-	// lost up to there is lost, and no longer a reason to lock.
+	// Signed is the highest one that a claim signed by our own key names.
+	Signed int64 `json:"signed,omitempty"`
+	// Dismissed is the highest signed claim the user has recovered from: what
+	// was lost up to there is lost, and no longer a reason to lock.
 	Dismissed int64 `json:"dismissed,omitempty"`
 	// Asked names the sticks and peers that were asked for own messages since.
 	Asked []string `json:"asked,omitempty"`
@@ -85,9 +87,12 @@ func (g *Guard) Claim(seq int64, signed bool) error {
 		if seq <= s.Dismissed {
 			return false
 		}
-		news := seq > s.Claimed || signed && !s.Locked
+		news := seq > s.Claimed
 		s.Claimed = max(s.Claimed, seq)
-		s.Locked = s.Locked || signed
+		if signed {
+			news = news || seq > s.Signed || !s.Locked
+			s.Signed, s.Locked = max(s.Signed, seq), true
+		}
 		return news
 	})
 }
@@ -139,7 +144,7 @@ func (g *Guard) Check() error {
 // was fetched.
 func (g *Guard) RecoverDone() error {
 	return g.change(func(s *GuardStatus) bool {
-		*s = GuardStatus{Dismissed: max(s.Dismissed, s.Claimed)}
+		*s = GuardStatus{Dismissed: max(s.Dismissed, s.Signed)}
 		return true
 	})
 }
@@ -154,19 +159,26 @@ func (g *Guard) Lock() error {
 }
 
 // change applies fn to the state and writes it when fn says that it matters.
-// What fn changed besides is kept in memory until then.
+// What fn changed besides is kept in memory until then. A change that cannot be
+// written counts only if it locks.
 func (g *Guard) change(fn func(*GuardStatus) bool) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if err := g.load(); err != nil {
 		return err
 	}
-	if !fn(&g.state) {
+	next := g.state
+	next.Asked = slices.Clone(next.Asked)
+	if !fn(&next) {
+		g.state = next
 		return nil
 	}
-	b, err := json.Marshal(g.state)
+	b, err := json.Marshal(next)
 	if err == nil {
 		err = g.table.Put([]byte(guardKey), b)
+	}
+	if err == nil || next.Locked {
+		g.state = next
 	}
 	if err != nil {
 		return fmt.Errorf("keeping the state of the own-feed guard: %w", err)

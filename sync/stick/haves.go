@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"slices"
 
+	"github.com/ssbsync/ssbsync/spec/refs"
 	"github.com/ssbsync/ssbsync/store/durable"
 )
 
@@ -39,15 +41,19 @@ func (p *Peer) readHaves(sc *scene, rep *Report) error {
 		delete(stores, own)
 	}
 	gone := p.dropStrangers(known, stores)
+	room := int64(maxHaveBytes)
 	var news []*Have
-	for _, files := range stores {
-		news = append(news, p.readStore(sc, files, known)...)
+	for _, store := range p.inOrder(stores, known) {
+		news = append(news, p.readStore(sc, stores[store], known, &room)...)
+	}
+	if room < 0 {
+		rep.skip(Skip{haveDir, fmt.Sprintf("more than %d MiB of have files that are new: not all were read", maxHaveBytes>>20)})
 	}
 	if err := p.ledger.keepHaves(sc.stick.id, news, gone); err != nil {
 		return err
 	}
 	sc.others = present(sc.listing.haves, known, ID(p.Store.ID()))
-	sc.visit = newestVisit(sc.others, sc.mine.newest)
+	sc.visit = newestVisit(sc.others, sc.mine.newest, p.trusts)
 	p.honour(sc)
 	return p.heed(sc, rep)
 }
@@ -65,12 +71,33 @@ func byStore(files []haveFile) map[ID][]haveFile {
 	return stores
 }
 
+// inOrder returns the stores in the order of reading: those that we trust and
+// know from earlier visits first.
+func (p *Peer) inOrder(stores map[ID][]haveFile, known map[writer]*Have) []ID {
+	rank := make(map[ID]int)
+	for w := range known {
+		if p.trusts(w.identity) {
+			rank[w.store] = -1
+		}
+	}
+	return slices.SortedFunc(maps.Keys(stores), func(a, b ID) int {
+		return cmp.Or(cmp.Compare(rank[a], rank[b]), a.compare(b))
+	})
+}
+
 // readStore reads the files of one foreign store until one says what was
 // known before. Counters below the highest known are normal (media are
-// cloned) and ignored.
-func (p *Peer) readStore(sc *scene, files []haveFile, known map[writer]*Have) (news []*Have) {
+// cloned) and ignored. Room is how many bytes may still be read.
+func (p *Peer) readStore(sc *scene, files []haveFile, known map[writer]*Have, room *int64) (news []*Have) {
 	for _, f := range files {
 		if p.isKnown(f, known) {
+			break
+		}
+		size, ok := p.worthReading(sc.stick, f)
+		if !ok {
+			continue
+		}
+		if *room -= size; *room < 0 {
 			break
 		}
 		h, err := p.readHave(sc.stick, f)
@@ -91,7 +118,26 @@ func (p *Peer) readStore(sc *scene, files []haveFile, known map[writer]*Have) (n
 const (
 	maxStrangers       = 64
 	maxStrangerEntries = 1 << 14 // holdings, wanted feeds, blobs and damage of each
+	maxStrangerSize    = 1 << 20 // bytes of a file with so much in it
 )
+
+// maxHaveBytes bounds the bytes of new have files read in one visit.
+const maxHaveBytes = 128 << 20
+
+// worthReading returns the size of a have file, and whether it may say
+// something: a stranger has little to say.
+func (p *Peer) worthReading(st *Stick, f haveFile) (int64, bool) {
+	file, info, err := durable.OpenRegular(st.root, f.path(), MaxHaveSize)
+	if err != nil {
+		return 0, false
+	}
+	defer file.Close()
+	var head [signedBy + 32]byte
+	if _, err := file.ReadAt(head[:], 0); err != nil {
+		return 0, false
+	}
+	return info.Size(), info.Size() <= maxStrangerSize || p.trusts(refs.Feed(head[signedBy:]))
+}
 
 // admits reports whether a have of somebody new is taken notice of.
 func (p *Peer) admits(h *Have, known map[writer]*Have) bool {
@@ -235,28 +281,45 @@ func present(files []haveFile, known map[writer]*Have, own ID) []*Have {
 	return haves
 }
 
-// maxJump is how far a visit number may lie above the others: counting is
-// honest, but a claim of 2^50 must not make all others look long gone.
-const maxJump = 1000
+// Bounds of what is believed of a visit number: counting is honest, but a
+// claim of 2^50 must not make all others look long gone, nor leave no number
+// for the next visit.
+const (
+	maxJump  = 1000
+	maxVisit = 1 << 32 // where there is no other number to compare with
+)
 
-// newestVisit returns the highest visit number that can be believed.
-func newestVisit(haves []*Have, own *Have) uint64 {
-	var visits []uint64
-	for _, h := range haves {
-		visits = append(visits, h.Visit)
-	}
+// newestVisit returns the highest visit number that can be believed. What our
+// own store and those that we trust say is the measure of what others say.
+func newestVisit(haves []*Have, own *Have, trusts func(refs.Feed) bool) uint64 {
+	var trusted, others []uint64
 	if own != nil {
-		visits = append(visits, own.Visit)
+		trusted = append(trusted, own.Visit)
 	}
+	for _, h := range haves {
+		if trusts(h.Identity) {
+			trusted = append(trusted, h.Visit)
+		} else {
+			others = append(others, h.Visit)
+		}
+	}
+	return climb(climb(0, trusted), others)
+}
+
+// climb returns the newest of some visit numbers and one that is believed
+// already, if it is not 0. What lies too far above the others counts as one
+// more.
+func climb(newest uint64, visits []uint64) uint64 {
 	slices.Sort(visits)
-	var newest uint64
-	for i, v := range visits {
+	for _, v := range visits {
+		limit := newest + maxJump
+		if newest == 0 {
+			limit = maxVisit
+		}
 		switch {
-		case i == 0 || v <= newest:
-			newest = max(newest, v)
-		case v-newest > maxJump:
+		case v > limit:
 			newest++
-		default:
+		case v > newest:
 			newest = v
 		}
 	}
@@ -280,7 +343,7 @@ func (p *Peer) honour(sc *scene) {
 		for _, d := range h.Damaged {
 			s := sources[d.Bundle]
 			switch {
-			case s == nil:
+			case s == nil, slices.Contains(s.answered, haveFile{h.Store, h.Counter}):
 			case trusted:
 				s.doubt(d.Frames)
 			case len(s.accused) > 0:

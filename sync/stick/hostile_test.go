@@ -220,6 +220,35 @@ func TestFalseAlarm(t *testing.T) {
 	}
 }
 
+// TestDoubtIsAnsweredOnce: a store that we trust says that a bundle is damaged
+// and does not come by again. We write it once more, and not at every visit.
+func TestDoubtIsAnsweredOnce(t *testing.T) {
+	for _, frames := range [][]int{nil, {1}} {
+		a, m := newNode(t, 1), newMedium(t)
+		a.post(11, 50)
+		a.visit(m)
+		name := strings.TrimSuffix(filepath.Base(m.files(".zst")[0]), ".ssb.zst")
+		doubter := &stick.Have{
+			Network: network, Stick: m.open().ID(), Identity: feed(2), Store: stick.ID{2}, Counter: 5, Visit: 2,
+			Reads: stick.OurFormats(), WantAll: true, Damaged: []stick.Damage{{Bundle: name, Frames: frames}},
+		}
+		m.write(stick.HaveName(doubter.Store, doubter.Counter), stick.EncodeHave(doubter, pair(2)))
+		if rep := a.visit(m); rep.Export.Messages != 50 {
+			t.Errorf("not written again: %+v", rep.Export)
+		}
+		m.unchanged(func() {
+			if rep := a.visit(m); rep.Export.Messages != 0 {
+				t.Errorf("written once more: %+v", rep.Export)
+			}
+		})
+		doubter.Counter++ // it came by, and is not content
+		m.write(stick.HaveName(doubter.Store, doubter.Counter), stick.EncodeHave(doubter, pair(2)))
+		if rep := a.visit(m); rep.Export.Messages != 50 {
+			t.Errorf("not written again: %+v", rep.Export)
+		}
+	}
+}
+
 func TestTruncatedAndBrokenBundles(t *testing.T) {
 	a, b, m := newNode(t, 1), newNode(t, 2), newMedium(t)
 	a.post(11, 50)

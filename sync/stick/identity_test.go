@@ -140,6 +140,45 @@ func TestClaimOfAStranger(t *testing.T) {
 	}
 }
 
+// TestClaimBeforeRecovery: what strangers claim must not keep a later proof
+// from locking, after the user has recovered from something else.
+func TestClaimBeforeRecovery(t *testing.T) {
+	a := newNode(t, 1)
+	guard := a.peer.Guard
+	if err := errors.Join(guard.Claim(1<<50, false), guard.Claim(7, true), guard.RecoverDone()); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(guard.Claim(1<<50, false), guard.Claim(7, true), guard.Check()); err != nil {
+		t.Errorf("after recovery: %v %+v", err, a.status())
+	}
+	if err := guard.Claim(8, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := guard.Check(); !errors.Is(err, stick.ErrLocked) {
+		t.Errorf("a have signed by our own key: %v %+v", err, a.status())
+	}
+}
+
+// TestVisitOfALiar: a have with the highest visit number there is leaves room
+// for ours, which says it to everybody and is not written again.
+func TestVisitOfALiar(t *testing.T) {
+	a, b, m := newNode(t, 1), newNode(t, 2), newMedium(t)
+	a.post(11, 10)
+	st := m.open()
+	liar := &stick.Have{Network: network, Stick: st.ID(), Identity: feed(66), Store: stick.ID{66}, Counter: 1, Visit: 1<<53 - 1, Reads: stick.OurFormats(), WantAll: true}
+	m.write(stick.HaveName(liar.Store, liar.Counter), stick.EncodeHave(liar, pair(66)))
+	a.visit(m)
+	m.unchanged(func() { a.visit(m) })
+	if rep := b.visit(m); rep.Import.New != 10 {
+		t.Errorf("%+v", rep.Import)
+	}
+	b.post(12, 10)
+	b.visit(m)
+	if rep := a.visit(m); rep.Import.New != 10 {
+		t.Errorf("%+v", rep.Import)
+	}
+}
+
 func TestClonedStick(t *testing.T) {
 	a, b, c, m := newNode(t, 1), newNode(t, 2), newNode(t, 3), newMedium(t)
 	a.post(1, 10)

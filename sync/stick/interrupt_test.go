@@ -3,6 +3,7 @@ package stick_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -95,6 +96,34 @@ func TestLeftovers(t *testing.T) {
 	b.visit(m)
 	if len(m.files(".part")) != 0 || len(m.files("notes.txt")) != 1 {
 		t.Errorf("left: %v", m.files(""))
+	}
+}
+
+// TestManyLeftovers: temporary files of others cost one transaction a visit,
+// however many there are.
+func TestManyLeftovers(t *testing.T) {
+	const files = 1500
+	b, m := newNode(t, 2), newMedium(t)
+	m.open()
+	for i := range files {
+		m.write(fmt.Sprintf("ssbsync/tmp/%s-%016x.part", stick.ID{1}, i), []byte("given up"))
+	}
+	for visit := 1; visit <= 3; visit++ {
+		b.visit(m)
+		if n := len(m.files(".part")); n != files {
+			t.Fatalf("%d left after visit %d", n, visit)
+		}
+	}
+	left := files
+	for range 5 {
+		b.visit(m)
+		if n := len(m.files(".part")); n < left {
+			left = n
+			t.Logf("%d left", left)
+		}
+	}
+	if left != 0 {
+		t.Errorf("%d left", left)
 	}
 }
 

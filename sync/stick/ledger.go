@@ -34,8 +34,11 @@ type ledger struct{ store *store.Store }
 
 func newLedger(s *store.Store) *ledger { return &ledger{s} }
 
+// maxDoubters bounds the haves remembered that doubted one bundle.
+const maxDoubters = 64
+
 // encode writes a source for the ledger: 1 byte whether it was checked, size,
-// damaged frames, facts.
+// damaged frames, answered haves, facts.
 func (s *source) encode() []byte {
 	b := []byte{0}
 	if s.checked {
@@ -43,6 +46,9 @@ func (s *source) encode() []byte {
 	}
 	b = binary.AppendUvarint(b, uint64(s.size))
 	b = appendList(b, s.damaged, func(b []byte, n int) []byte { return binary.AppendUvarint(b, uint64(n)) })
+	b = appendList(b, s.answered, func(b []byte, f haveFile) []byte {
+		return binary.AppendUvarint(append(b, f.Store[:]...), f.Counter)
+	})
 	return append(b, s.facts.encode()...)
 }
 
@@ -52,6 +58,7 @@ func decodeSource(name string, b []byte) (*source, error) {
 	s := &source{checked: d.bool()}
 	s.size = int64(d.number())
 	s.damaged = d.frames()
+	s.answered = decodeColumn(d, maxDoubters, 17, func(d *decoder) haveFile { return haveFile{d.id(), d.number()} })
 	if d.err != nil {
 		return nil, d.err
 	}

@@ -7,8 +7,9 @@ import (
 )
 
 // maxLoad bounds the memory that the claims of all bundles on a medium take,
-// in bytes. A thousand bundles with two thousand pieces each fit.
-const maxLoad = 192 << 20
+// in bytes; what an import plans with them takes about as much again. A thousand
+// bundles with a thousand pieces each fit.
+const maxLoad = 96 << 20
 
 // load is how much memory the claims of the bundles on a medium take. When it
 // is too much, the ones that claim most go first, those of exporters whom nobody

@@ -41,7 +41,9 @@ func (s *Stick) list() (*listing, error) {
 			return nil, fmt.Errorf("reading the stick: %w", err)
 		}
 	}
-	slices.SortFunc(l.bundles, func(a, b entry) int { return cmp.Compare(a.path, b.path) })
+	for _, entries := range [][]entry{l.bundles, l.parts} {
+		slices.SortFunc(entries, func(a, b entry) int { return cmp.Compare(a.path, b.path) })
+	}
 	return l, nil
 }
 

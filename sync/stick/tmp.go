@@ -1,10 +1,9 @@
 package stick
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
-	"fmt"
 
 	"github.com/ssbsync/ssbsync/store"
 )
@@ -24,7 +23,8 @@ func (p *Peer) part(st *Stick) (string, error) {
 }
 
 // clean removes temporary files: ours, which an interrupted visit left, and
-// those of others that stayed the same over several of our visits.
+// those of others that stayed the same over several of our visits. What cannot
+// be removed, or another store removed first, is left.
 func (p *Peer) clean(sc *scene) error {
 	former, err := p.ledger.replaces()
 	if err != nil {
@@ -34,56 +34,77 @@ func (p *Peer) clean(sc *scene) error {
 	for _, id := range former {
 		ours[id] = true
 	}
+	var others, stale []entry
 	for _, e := range sc.listing.parts {
-		owner, _ := parsePartFile(e.name)
-		stale := ours[owner]
-		if !stale {
-			if stale, err = p.ledger.aged(sc.stick.id, e); err != nil {
-				return err
-			}
-		}
-		if !stale {
-			continue
-		}
-		if err := sc.stick.root.Remove(e.path); err != nil {
-			return fmt.Errorf("removing what an interrupted visit left: %w", err)
+		if owner, _ := parsePartFile(e.name); ours[owner] {
+			stale = append(stale, e)
+		} else {
+			others = append(others, e)
 		}
 	}
-	return p.ledger.forgetParts(sc.stick.id, sc.listing.parts)
+	aged, err := p.ledger.age(sc.stick.id, others[:min(len(others), maxParts)])
+	if err != nil {
+		return err
+	}
+	for _, e := range append(stale, aged...) {
+		_ = sc.stick.root.Remove(e.path)
+	}
+	return nil
 }
+
+// maxParts bounds the temporary files of others that we keep an eye on.
+const maxParts = 1000
 
 func partKey(stick ID, name string) []byte { return append(stick[:], name...) }
 
-// aged counts a visit that saw a temporary file, and reports whether it has
-// been the same for long enough.
-func (l *ledger) aged(stick ID, e entry) (bool, error) {
-	t, key := l.store.Table(partTable), partKey(stick, e.name)
-	b, err := t.Get(key)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return false, err
+// age counts a visit for the temporary files of others on a stick, and returns
+// those that have been the same for long enough. Files that are gone are
+// forgotten.
+func (l *ledger) age(stick ID, present []entry) (stale []entry, err error) {
+	t := l.store.Table(partTable)
+	known := make(map[string][]byte)
+	err = t.View(func(tx *store.TableTx) error {
+		return tx.Each(stick[:], nil, func(key, value []byte) bool {
+			known[string(key[len(stick):])] = bytes.Clone(value)
+			return true
+		})
+	})
+	if err != nil || len(known)+len(present) == 0 {
+		return nil, err
 	}
-	d := &decoder{rest: b}
-	size, visits := d.number(), d.number()
-	if d.err != nil || int64(size) != e.size {
-		visits = 0
+	rows := make(map[string][]byte, len(present))
+	for _, e := range present {
+		visits := e.unchanged(known[e.name]) + 1
+		if visits > staleVisits {
+			stale = append(stale, e)
+			continue
+		}
+		rows[e.name] = appendNumber(appendNumber(nil, uint64(e.size)), visits)
 	}
-	if visits++; visits > staleVisits {
-		return true, nil
-	}
-	return false, t.Put(key, appendNumber(appendNumber(nil, uint64(e.size)), visits))
+	return stale, t.Update(func(tx *store.TableTx) error {
+		for name := range known {
+			if rows[name] == nil {
+				if err := tx.Delete(partKey(stick, name)); err != nil {
+					return err
+				}
+			}
+		}
+		for name, row := range rows {
+			if err := tx.Put(partKey(stick, name), row); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
-// forgetParts removes the rows of files that are gone.
-func (l *ledger) forgetParts(stick ID, present []entry) error {
-	here := make(map[string]bool, len(present))
-	for _, e := range present {
-		here[e.name] = true
+// unchanged returns how many visits saw a file in the size it has now, from
+// its row in the ledger.
+func (e *entry) unchanged(row []byte) uint64 {
+	d := &decoder{rest: row}
+	size, visits := d.number(), d.number()
+	if d.err != nil || int64(size) != e.size {
+		return 0
 	}
-	rows, err := l.store.Table(partTable).Scan(stick[:], nil, 0)
-	for _, row := range rows {
-		if err == nil && !here[string(row.Key[len(stick):])] {
-			err = l.store.Table(partTable).Delete(row.Key)
-		}
-	}
-	return err
+	return visits
 }
