@@ -25,6 +25,7 @@ const hintNoSpace = "make room, then repeat the command: what was stored or writ
 type client struct {
 	*muxrpc.Session
 	close func() error
+	alone bool // the node runs in this process, for this command only
 }
 
 // lockStep is how long a command waits for the store before it looks again for
@@ -96,7 +97,7 @@ func attach(n *node.Node) *client {
 		_ = n.Serve(context.Background(), far)
 	}()
 	session := muxrpc.NewSession(near, muxrpc.Config{})
-	return &client{Session: session, close: func() error {
+	return &client{Session: session, alone: true, close: func() error {
 		session.Close()
 		<-served
 		return n.Close()
@@ -162,12 +163,7 @@ func (p *program) printAsync(ctx context.Context, method string, args ...any) er
 	return p.printJSON(answer)
 }
 
-// printSource calls a method and prints what it streams.
-func (p *program) printSource(ctx context.Context, method string, args ...any) error {
-	return p.with(func(c *client) error { return p.printStream(ctx, c, method, args...) })
-}
-
-// printStream is printSource over a connection.
+// printStream calls a method and prints what it streams.
 func (p *program) printStream(ctx context.Context, c *client, method string, args ...any) error {
 	stream, err := c.Source(ctx, method, args...)
 	if err != nil {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/urfave/cli/v2"
 )
 
@@ -28,6 +30,16 @@ func streamOptions(c *cli.Context) map[string]any {
 	return options
 }
 
+// printMessages calls a read stream and prints what it sends.
+func (p *program) printMessages(c *cli.Context, method string, options map[string]any) error {
+	return p.with(func(conn *client) error {
+		if conn.alone && c.Bool("live") {
+			return withHint(errors.New("--live: no server is running for this home folder, so nothing can arrive"), "start one: ssbsync server")
+		}
+		return p.printStream(c.Context, conn, method, options)
+	})
+}
+
 func (p *program) logCommand() *cli.Command {
 	return &cli.Command{
 		Name:     "log",
@@ -43,7 +55,7 @@ Examples:
 			if err := exactly(c, 0, "log [--limit N] [--reverse] [--live]"); err != nil {
 				return err
 			}
-			return p.printSource(c.Context, "createLogStream", streamOptions(c))
+			return p.printMessages(c, "createLogStream", streamOptions(c))
 		},
 	}
 }
@@ -63,7 +75,7 @@ Example:
 			if err := exactly(c, 0, "feed [--limit N] [--reverse] [--live]"); err != nil {
 				return err
 			}
-			return p.printSource(c.Context, "createFeedStream", streamOptions(c))
+			return p.printMessages(c, "createFeedStream", streamOptions(c))
 		},
 	}
 }
