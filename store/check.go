@@ -71,6 +71,10 @@ func (s *Store) Check(ctx context.Context, o CheckOptions) (CheckReport, error) 
 	}
 	err := s.update(func(tx *bolt.Tx) (bool, error) {
 		c.reader = s.newReader(tx)
+		// The last transaction is the one before this.
+		if err := checkFile(s.path, tx, uint64(tx.ID()-1), true); err != nil {
+			return false, err
+		}
 		return false, c.run(tx)
 	})
 	if errors.Is(err, ErrDamaged) {

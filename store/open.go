@@ -151,17 +151,27 @@ func identify(path string, o Options) (err error) {
 		return err
 	}
 	defer tx.Rollback()
-	if err := checkFormat(tx); err != nil {
+	if err := checkFile(path, tx, uint64(tx.ID()), false); err != nil {
 		return err
 	}
-	info, err := os.Stat(path)
+	return checkFormat(tx)
+}
+
+// checkFile looks whether the file is whole and its pages are in order.
+func checkFile(path string, tx *bolt.Tx, txid uint64, thorough bool) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	info, err := file.Stat()
 	if err != nil {
 		return err
 	}
 	if info.Size() < tx.Size() {
 		return fmt.Errorf("%w: file has %d of %d bytes", ErrDamaged, info.Size(), tx.Size())
 	}
-	return nil
+	return checkPages(file, tx, txid, thorough)
 }
 
 // checkFormat looks whether the database is a store of this version.

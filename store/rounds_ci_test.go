@@ -4,6 +4,6 @@ package store_test
 
 // How long the random series are.
 const (
-	rottenRounds = 600
+	rottenRounds = 5000
 	killRounds   = 200
 )
