@@ -36,3 +36,20 @@ func oddities(t *testing.T, m *medium, name, outside string) {
 		}
 	}
 }
+
+func TestOddFiles(t *testing.T) {
+	a, b, m := newNode(t, 1), newNode(t, 2), newMedium(t)
+	a.post(11, 50)
+	a.visit(m)
+	good := m.files(".zst")[0]
+	outside := filepath.Join(t.TempDir(), "outside.ssb.zst")
+	data, _ := os.ReadFile(good)
+	os.WriteFile(outside, data, 0o666)
+	os.Remove(good)
+	oddities(t, m, good, outside)
+	rep := b.visit(m)
+	if rep.Import.New != 0 || len(rep.Import.Skipped) < 4 || !rep.Import.Partly() {
+		t.Errorf("odd files: %+v", rep.Import)
+	}
+	t.Logf("%d skipped: %v", len(rep.Import.Skipped), rep.Import.Skipped)
+}
