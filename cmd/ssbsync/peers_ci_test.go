@@ -38,6 +38,7 @@ type machine struct {
 	t    testing.TB
 	home string // $HOME
 	port int
+	net  string // the network namespace it is in, "" for that of the test
 }
 
 // newMachine makes a machine. Settings are added to its config.
@@ -74,6 +75,9 @@ func freePort(t testing.TB) int {
 }
 
 func (m *machine) command(dir, name string, args ...string) *exec.Cmd {
+	if m.net != "" {
+		name, args = "ip", append([]string{"netns", "exec", m.net, name}, args...)
+	}
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir
 	for _, setting := range os.Environ() {

@@ -1,17 +1,19 @@
 // A real ssb-server for interoperability tests.
 //
-//   node server.js HOME PORT [hops [history]]
+//   node server.js HOME PORT [hops [history|ebt [HOST]]]
 //
 // With "history" it has no EBT and replicates by createHistoryStream. For tests
 // it has a method that clients lack otherwise: test.connect(address).
-// It listens on loopback only, writes its manifest for ssb-client and prints
+// It listens on loopback only or, given a HOST, there, and then announces itself
+// on the local network and looks for others. It writes its manifest for ssb-client and prints
 // one JSON line when it is ready. It ends with its standard input.
 'use strict'
 const fs = require('fs')
 const path = require('path')
 const ssbKeys = require('ssb-keys')
 
-const [home, port, hops, protocol] = process.argv.slice(2)
+const [home, port, hops, protocol, lan] = process.argv.slice(2)
+const host = lan || '127.0.0.1'
 fs.mkdirSync(home, { recursive: true })
 const keys = ssbKeys.loadOrCreateSync(path.join(home, 'secret'))
 
@@ -32,14 +34,14 @@ const config = {
   keys,
   caps: { shs: '1KHLiKZvAvjbY1ziZEHMXawbCEIM6qwjCDm3VYRan/s=' },
   port: Number(port),
-  host: '127.0.0.1',
-  local: false,
+  host,
+  local: Boolean(lan),
   timers: { connection: 0, reconnect: 5e3, ping: 3e5, handshake: 5e3 }, // as ssb-config
   allowPrivate: true,
   friends: { hops: Number(hops || 2) },
   connections: {
     incoming: {
-      net: [{ host: '127.0.0.1', port: Number(port), scope: ['device', 'local', 'public'], transform: 'shs' }],
+      net: [{ host: lan ? undefined : host, port: Number(port), scope: ['device', 'local', 'public'], transform: 'shs' }],
       unix: [{ scope: 'device', transform: 'noauth' }]
     },
     outgoing: { net: [{ transform: 'shs' }] }
