@@ -3,8 +3,10 @@ package stick
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 
+	"github.com/ssbsync/ssbsync/store"
 	"github.com/ssbsync/ssbsync/sync/vector"
 )
 
@@ -140,19 +142,24 @@ func provable(r *run, held *held) bool { return !r.proved && held.head(r.Feed) >
 // compare proves the runs of a frame, or notes where they lie.
 func (v *verifier) compare(s *source, f *frame, raw []byte, held *held) error {
 	page := pager{store: v.Store}
+	rotten := make(map[int]bool) // runs of which we cannot read a message ourselves
 	err := f.lines(raw, func(k int, seq int64, line []byte) error {
 		r := &f.runs[k]
-		if !provable(r, held) || seq > r.end() {
+		if !provable(r, held) || seq > r.end() || rotten[k] {
 			return nil
 		}
 		rec, err := page.record(vector.Span{Feed: r.Feed, First: seq, Last: r.Last})
+		if errors.Is(err, store.ErrDamaged) {
+			rotten[k] = true
+			return nil
+		}
 		if err == nil && !bytes.Equal(line, rec.Value) {
 			r.spoil(seq)
 		}
 		return err
 	})
 	for k := range f.runs {
-		if r := &f.runs[k]; err == nil && provable(r, held) {
+		if r := &f.runs[k]; err == nil && !rotten[k] && provable(r, held) {
 			r.proved, s.learnt = true, true
 		}
 	}

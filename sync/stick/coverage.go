@@ -72,8 +72,9 @@ func (s *source) setDamage(number int, damaged bool) {
 type heads interface {
 	// head returns the last sequence held of a feed, 0 for none.
 	head(feed refs.Feed) int64
-	// prefix returns the first bytes of the id of a held message.
-	prefix(feed refs.Feed, seq int64) ([8]byte, error)
+	// prefix returns the first bytes of the id of a held message, if they are
+	// known.
+	prefix(feed refs.Feed, seq int64) (prefix [8]byte, known bool, err error)
 }
 
 // judge decides whether a bundle counts for a reader who cannot ask us again
@@ -118,14 +119,13 @@ func (j *judge) counts(s *source, r *run, trusted bool) (bool, error) {
 		return true, nil
 	}
 	if !r.agreed && j.store.head(r.Feed) >= r.Last {
-		prefix, err := j.store.prefix(r.Feed, r.Last)
-		if err != nil {
+		prefix, known, err := j.store.prefix(r.Feed, r.Last)
+		if err != nil || known && prefix != [8]byte(r.LastID) {
 			return false, err
 		}
-		if prefix != [8]byte(r.LastID) {
-			return false, nil
+		if known {
+			r.agreed, s.learnt = true, true
 		}
-		r.agreed, s.learnt = true, true
 	}
 	return trusted, nil
 }

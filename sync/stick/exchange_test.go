@@ -1,6 +1,7 @@
 package stick_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/ssbsync/ssbsync/spec/refs"
@@ -97,6 +98,41 @@ func TestThreeNodesWithDifferentPolicies(t *testing.T) {
 		t.Errorf("after following: %+v", rep.Import)
 	}
 	b.wantHead(11, 20)
+}
+
+// TestUnasked: a visit says how much it leaves out because nobody on the stick
+// wants it, as long as the stick does not cover it.
+func TestUnasked(t *testing.T) {
+	a, b, m := newNode(t, 1), newNode(t, 2), newMedium(t)
+	b.policy.all, b.policy.wanted = false, []refs.Feed{feed(12)}
+	a.post(11, 100)
+	a.post(12, 10)
+	b.visit(m)
+	rep := a.visit(m)
+	if rep.Export.Messages != 10 || len(rep.Export.Hints) != 1 || !strings.HasPrefix(rep.Export.Hints[0], "100 messages ") {
+		t.Errorf("%d written, hints %q", rep.Export.Messages, rep.Export.Hints)
+	}
+	if rep := a.export(m, stick.ExportOptions{}); rep.Messages != 100 || len(rep.Hints) != 0 {
+		t.Errorf("export: %+v", rep)
+	}
+	if rep := a.visit(m); rep.Export.Messages != 0 || len(rep.Export.Hints) != 0 {
+		t.Errorf("afterwards: %+v", rep.Export)
+	}
+}
+
+// TestDryVisit counts what a visit would take and write, and does neither.
+func TestDryVisit(t *testing.T) {
+	a, b, m := newNode(t, 1), newNode(t, 2), newMedium(t)
+	a.post(11, 30)
+	b.post(12, 5)
+	a.visit(m)
+	m.unchanged(func() {
+		rep, err := b.peer.Visit(t.Context(), m.open(), stick.VisitOptions{Export: stick.ExportOptions{DryRun: true}})
+		if err != nil || !rep.Import.DryRun || rep.Import.Messages != 30 || rep.Import.Feeds != 1 || rep.Import.Bundles != 1 || rep.Export.Messages != 5 || rep.Have {
+			t.Errorf("%v %+v", err, rep)
+		}
+	})
+	b.wantHead(11, 0)
 }
 
 func TestNarrowedExports(t *testing.T) {

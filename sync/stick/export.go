@@ -1,7 +1,6 @@
 package stick
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/ssbsync/ssbsync/bundle"
 	"github.com/ssbsync/ssbsync/spec/refs"
+	"github.com/ssbsync/ssbsync/store"
 	"github.com/ssbsync/ssbsync/store/durable"
 )
 
@@ -21,7 +21,7 @@ var errTooMuch = fmt.Errorf("more than fits into one bundle of %d MiB: export to
 var ErrUnknownNode = errors.New("no have of it was ever seen: visit a stick that it has visited, or export for everybody")
 
 // plan returns what to write to a medium.
-func (p *Peer) plan(sc *scene, o ExportOptions, explicit bool) ([]piece, error) {
+func (p *Peer) plan(sc *scene, o ExportOptions, explicit bool, rep *Report) ([]piece, error) {
 	d, err := p.demand(sc.others, o, explicit)
 	if err != nil {
 		return nil, err
@@ -38,7 +38,15 @@ func (p *Peer) plan(sc *scene, o ExportOptions, explicit bool) ([]piece, error) 
 	if err := p.ledger.keep(sc.stick.id, sc.sources, nil); err != nil {
 		return nil, err
 	}
-	return exportPlan(h.clock, d, covered, p.Policy, p.Keys.Feed(), o.Feed), nil
+	plan := exportPlan(h.clock, d, covered, p.Policy, p.Keys.Feed(), o.Feed)
+	if !d.unknown {
+		d.curious = true
+		all := exportPlan(h.clock, d, covered, p.Policy, p.Keys.Feed(), o.Feed)
+		if n := messages(all) - messages(plan); n > 0 {
+			rep.hint("%d messages are left out that nobody who uses this stick asked for: ssbsync export writes them all the same", n)
+		}
+	}
+	return plan, nil
 }
 
 // demand decides whom an export serves: the one it is for; or the known
@@ -220,6 +228,10 @@ func (e *exporter) fill(ctx context.Context, w *bundle.Writer, plan []piece, tar
 				return nil, false, err
 			}
 			rec, err := pages.record(*s)
+			if errors.Is(err, store.ErrDamaged) {
+				e.rep.skip(Skip{fmt.Sprintf("feed %s, message %d", s.Feed, s.First), "damaged in our own store (see: ssbsync check)"})
+				continue
+			}
 			if err != nil {
 				return nil, false, err
 			}
@@ -262,15 +274,12 @@ func (e *exporter) wrote(n int64) {
 
 // write finishes a bundle and brings it to the medium.
 func (e *exporter) write(sc *scene, w *bundle.Writer) error {
-	// The name of a bundle follows from its manifest, which is known only
-	// when it is finished.
-	b := bytes.NewBuffer(make([]byte, 0, w.Size()))
-	m, err := w.Finish(b)
+	m, err := w.Seal()
 	if err != nil {
 		return err
 	}
 	if !e.o.DryRun {
-		if err := e.place(sc, m, b.Bytes()); err != nil {
+		if err := e.place(sc, m, w); err != nil {
 			return err
 		}
 	}
@@ -282,7 +291,7 @@ func (e *exporter) write(sc *scene, w *bundle.Writer) error {
 
 // place writes a finished bundle durably under its final name. An existing
 // file of that name can only be a damaged copy of the same bundle.
-func (e *exporter) place(sc *scene, m *bundle.Manifest, data []byte) error {
+func (e *exporter) place(sc *scene, m *bundle.Manifest, b *bundle.Writer) error {
 	path := bundlePath(m.Name())
 	dir := bundlesDir + "/" + m.Name()[:2]
 	for _, d := range []string{bundlesDir, dir} {
@@ -295,22 +304,24 @@ func (e *exporter) place(sc *scene, m *bundle.Manifest, data []byte) error {
 		return fmt.Errorf("writing bundle %s: %w", m.Name(), err)
 	}
 	res, err := durable.WriteFile(sc.stick.root, path, durable.Options{Temp: part, Verify: true, Replace: true, Progress: e.wrote},
-		func(w io.Writer) error { _, err := w.Write(data); return err })
+		func(w io.Writer) error { _, err := b.WriteTo(w); return err })
 	if err != nil {
 		return fmt.Errorf("writing bundle %s: %w", m.Name(), err)
 	}
 	e.rep.Unverified = e.rep.Unverified || !res.Verified
 	e.rep.Names = append(e.rep.Names, path)
-	return e.remember(sc, m.Name(), data)
+	return e.remember(sc, entry{m.Name(), path, m.FileSize()})
 }
 
 // remember takes a bundle we wrote into the ledger: it needs no checking.
-func (e *exporter) remember(sc *scene, name string, data []byte) error {
-	r, err := bundle.Open(bytes.NewReader(data), int64(len(data)), bundle.Limits{})
+func (e *exporter) remember(sc *scene, placed entry) error {
+	name := placed.name
+	r, closer, err := sc.stick.openBundle(placed)
 	if err != nil {
-		return fmt.Errorf("reading bundle %s back: %v", name, err)
+		return fmt.Errorf("reading bundle %s back: %w", name, err)
 	}
-	s := &source{facts: factsOf(r), size: int64(len(data)), checked: true, learnt: true, answered: sc.doubters(name)}
+	defer closer.Close()
+	s := &source{facts: factsOf(r), size: placed.size, checked: true, learnt: true, answered: sc.doubters(name)}
 	for i := range s.frames {
 		for k := range s.frames[i].runs {
 			s.frames[i].runs[k].agreed, s.frames[i].runs[k].proved = true, true

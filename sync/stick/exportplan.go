@@ -16,6 +16,7 @@ type demand struct {
 	haves     []*Have // known stores
 	strangers []*Have // stores of nodes that we do not know
 	unknown   bool    // somebody who lacks and wants everything
+	curious   bool    // whoever lacks something wants it
 }
 
 // needs returns what of a feed that we hold to seq at least one receiver
@@ -23,12 +24,12 @@ type demand struct {
 func (d *demand) needs(feed refs.Feed, seq int64) (span vector.Span, known bool) {
 	first := seq + 1
 	for _, h := range d.haves {
-		if held := h.Holds(feed); held < seq && (feed == d.own || h.Wants(feed)) {
+		if held := h.Holds(feed); held < seq && d.wants(h, feed) {
 			first, known = min(first, held+1), true
 		}
 	}
 	for _, h := range d.strangers {
-		if held := h.Holds(feed); held < first-1 && (feed == d.own || h.Wants(feed)) {
+		if held := h.Holds(feed); held < first-1 && d.wants(h, feed) {
 			first = held + 1
 		}
 	}
@@ -36,6 +37,11 @@ func (d *demand) needs(feed refs.Feed, seq int64) (span vector.Span, known bool)
 		first = 1
 	}
 	return vector.Span{Feed: feed, First: first, Last: seq}, known
+}
+
+// wants reports whether a store is to be served with a feed.
+func (d *demand) wants(h *Have, feed refs.Feed) bool {
+	return d.curious || feed == d.own || h.Wants(feed)
 }
 
 // reads returns the formats that every known receiver reads.

@@ -1,6 +1,9 @@
 package stick
 
 import (
+	"errors"
+	"slices"
+
 	"github.com/ssbsync/ssbsync/spec/message"
 	"github.com/ssbsync/ssbsync/spec/refs"
 	"github.com/ssbsync/ssbsync/store"
@@ -32,10 +35,18 @@ func (h *held) head(feed refs.Feed) int64 {
 	return seq
 }
 
-// prefix returns the first bytes of the id of a held message.
-func (h *held) prefix(feed refs.Feed, seq int64) ([8]byte, error) {
+// prefix returns the first bytes of the id of a held message; known is false
+// when it cannot be read any more.
+func (h *held) prefix(feed refs.Feed, seq int64) (prefix [8]byte, known bool, err error) {
+	i, found := slices.BinarySearchFunc(h.ids, feed, func(x message.Head, f refs.Feed) int { return x.Feed.Compare(f) })
+	if found && h.ids[i].Seq == seq {
+		return [8]byte(h.ids[i].ID[:8]), true, nil
+	}
 	rec, err := h.store.Get(feed, seq)
-	return [8]byte(rec.ID[:8]), err
+	if errors.Is(err, store.ErrDamaged) {
+		return prefix, false, nil
+	}
+	return [8]byte(rec.ID[:8]), err == nil, err
 }
 
 // lack decides what of a claim is worth reading: what our store lacks, our

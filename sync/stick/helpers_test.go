@@ -3,6 +3,7 @@ package stick_test
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/ssbsync/ssbsync/spec/keys"
@@ -63,8 +65,12 @@ type node struct {
 	store  *store.Store
 	ingest *ingest.Pipeline
 	peer   *stick.Peer
+	full   atomic.Bool // there is no room for what comes in
+	rotten bool        // the test has damaged the store
 	stop   func()
 }
+
+var errFull = errors.New("the disk has 3 bytes left")
 
 // newNode makes the n-th node, which wants every feed and trusts the nodes 1
 // to 9.
@@ -88,6 +94,12 @@ func openNode(t testing.TB, path string, n byte, p *policy) *node {
 	guard := stick.NewGuard(s, nd.pair.Feed())
 	nd.ingest = ingest.New(ingest.Config{
 		Store: s, Own: nd.pair.Feed(), Workers: 2,
+		Room: func() error {
+			if nd.full.Load() {
+				return errFull
+			}
+			return nil
+		},
 		OnOwn: func(m *message.Message) {
 			if err := guard.Prove(m); err != nil {
 				t.Error(err)
@@ -106,7 +118,7 @@ func openNode(t testing.TB, path string, n byte, p *policy) *node {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		if rep, err := s.Check(context.Background(), store.CheckOptions{}); err != nil || !rep.OK() {
+		if rep, err := s.Check(context.Background(), store.CheckOptions{}); err != nil || rep.OK() == nd.rotten {
 			t.Errorf("store check: %v %v", err, rep.Problems)
 		}
 		s.Close()

@@ -147,9 +147,14 @@ func (p *Peer) take(ctx context.Context, sc *scene, o ImportOptions, rep *Report
 		if lacks, err = im.round(ctx, attach(jobs), o); err != nil {
 			return errors.Join(err, p.ledger.keep(sc.stick.id, sc.sources, nil))
 		}
+		if rep.NoRoom {
+			break
+		}
 	}
-	if err := im.blobs(ctx, usable); err != nil {
-		return err
+	if !rep.NoRoom {
+		if err := im.blobs(ctx, usable); err != nil {
+			return err
+		}
 	}
 	if err := im.settleWaiting(lacks); err != nil {
 		return err
@@ -157,6 +162,31 @@ func (p *Peer) take(ctx context.Context, sc *scene, o ImportOptions, rep *Report
 	rep.Bundles += int64(len(im.touched))
 	im.nameLosses(lacks)
 	return p.ledger.keep(sc.stick.id, sc.sources, nil)
+}
+
+// takeOrPreview is take or, for a dry run, says what take would read.
+func (p *Peer) takeOrPreview(ctx context.Context, sc *scene, o ImportOptions, dryRun bool, rep *Report, report func(Progress)) error {
+	if !dryRun {
+		return p.take(ctx, sc, o, rep, report)
+	}
+	im := &importer{Peer: p, rep: rep}
+	usable := im.usable(sc)
+	lacks, err := readLack(p.Store, p.Keys.Feed(), o.Accept)
+	if err != nil {
+		return err
+	}
+	im.countRefused(usable, lacks)
+	feeds, bundles := make(map[refs.Feed]bool), make(map[*source]bool)
+	for _, j := range newPlanner(usable, p.trusts).next(lacks.spans, true) {
+		rep.Messages += j.messages()
+		rep.Bytes += j.src.frames[j.frame].stored
+		bundles[j.src] = true
+		for _, t := range j.takes {
+			feeds[j.src.frames[j.frame].runs[t.run].Feed] = true
+		}
+	}
+	rep.New, rep.Feeds, rep.Bundles, rep.DryRun = rep.Messages, int64(len(feeds)), int64(len(bundles)), true
+	return nil
 }
 
 // trusts extends the policy's trust to ourselves.
@@ -234,11 +264,17 @@ func (im *importer) round(ctx context.Context, jobs []job, o ImportOptions) (*la
 	}
 	im.spoilRejected()
 	im.marks = nil
-	if err := errors.Join(failed, err); err != nil {
+	err = errors.Join(failed, err)
+	if errors.Is(err, ingest.ErrNoRoom) {
+		im.rep.OutOfRoom(err)
+		im.rep.Left += im.done.TotalMessages - im.handed + sum.Lost
+		err = nil
+	}
+	if err != nil {
 		return nil, err
 	}
 	lacks, err := readLack(im.Store, im.Keys.Feed(), o.Accept)
-	if err == nil {
+	if err == nil && !im.rep.NoRoom {
 		err = im.audit(ctx, jobs, lacks)
 	}
 	return lacks, err

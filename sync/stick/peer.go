@@ -125,7 +125,7 @@ type ExportOptions struct {
 	// earlier visits found.
 	Check bool
 
-	DryRun bool // count, and write nothing
+	DryRun bool // count, and write nothing; a visit takes nothing either
 	NoHave bool // leave no have file
 
 	// Codec names the encoding of messages; "" means the interchange form.

@@ -34,7 +34,8 @@ type Report struct {
 	RefusedFeeds int64 `json:"refusedFeeds,omitempty"` // and how many feeds those are
 	Forked       int64 `json:"forked,omitempty"`       // messages of feeds that are forked
 	Foreign      int64 `json:"foreign,omitempty"`      // bundles of other networks, where there were no others
-	Left         int64 `json:"left,omitempty"`         // messages an export had no room for
+	Left         int64 `json:"left,omitempty"`         // messages there was no room for
+	NoRoom       bool  `json:"noRoom,omitempty"`       // an import ended early: our own disk is full
 	DryRun       bool  `json:"dryRun,omitempty"`
 	Unverified   bool  `json:"unverified,omitempty"` // written, but the cache could not be dropped to compare
 
@@ -43,7 +44,7 @@ type Report struct {
 	Rejects  []ingest.Reject `json:"-"`                  // the first of the rejected messages
 	Forks    []ingest.Fork   `json:"-"`                  // forks that were met
 	Gaps     []vector.Span   `json:"-"`                  // what is missing before waiting messages
-	Brought  []refs.Feed     `json:"-"`                  // feeds of which nothing was held before, ascending
+	Brought  []refs.Feed     `json:"-"`                  // feeds of which nothing was held before, or something is missing still; ascending
 	Warnings []string        `json:"warnings,omitempty"` // for the user to look at
 	Hints    []string        `json:"hints,omitempty"`    // what to type next
 	Names    []string        `json:"files,omitempty"`    // bundles written
@@ -64,9 +65,9 @@ type Skip struct {
 }
 
 // Partly reports whether something that was there could not be taken: it is
-// named in Losses, Skipped, Rejects or Forks.
+// named in Losses, Skipped, Rejects or Forks, or our own disk is full.
 func (r *Report) Partly() bool {
-	return len(r.Losses) > 0 || len(r.Skipped) > 0 || r.Rejected > 0 || r.Forked > 0
+	return len(r.Losses) > 0 || len(r.Skipped) > 0 || r.Rejected > 0 || r.Forked > 0 || r.NoRoom
 }
 
 // VisitReport says what a visit did.
@@ -132,6 +133,14 @@ func addLine(lines *[]string, format string, args []any) {
 	}
 }
 
+// OutOfRoom notes that an import ended early because there was no room for more
+// messages, and why.
+func (r *Report) OutOfRoom(err error) {
+	r.NoRoom = true
+	r.warn("nothing more is taken: %v", err)
+	r.hint("make room, then repeat the command: what was stored is kept")
+}
+
 // count adds what ingest made of the messages that were handed to it.
 func (r *Report) count(s ingest.Summary) {
 	r.Messages += s.Messages
@@ -145,9 +154,12 @@ func (r *Report) count(s ingest.Summary) {
 	r.Forks = append(r.Forks, s.Forks...)
 	r.Gaps = append(r.Gaps, s.Gaps...)
 	for feed, d := range s.Feeds {
-		if d.First && d.New > 0 {
+		if d.First && d.New > 0 || d.Waiting > 0 {
 			r.Brought = append(r.Brought, feed)
 		}
 	}
-	slices.SortFunc(r.Brought, refs.Feed.Compare)
+	for _, gap := range s.Gaps {
+		r.Brought = append(r.Brought, gap.Feed)
+	}
+	r.Brought = sorted(r.Brought, refs.Feed.Compare)
 }

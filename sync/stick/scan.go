@@ -116,10 +116,14 @@ func (l *listing) partFiles(root *os.Root) error {
 // entries is bounded over all directories.
 func (l *listing) walk(root *os.Root, dir string, each func(fs.DirEntry)) error {
 	f, err := durable.OpenDir(root, dir)
-	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) {
-			l.skip(dir, underlying(err).Error())
-		}
+	switch {
+	case err == nil:
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case errors.Is(err, fs.ErrPermission) && (dir == bundlesDir || dir == "."):
+		return err // no bundle at all can be read: that is no detail
+	default:
+		l.skip(dir, underlying(err).Error())
 		return nil
 	}
 	defer f.Close()

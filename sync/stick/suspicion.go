@@ -51,8 +51,8 @@ func (l *lack) differs(s *source, r *run) (bool, error) {
 	if r.agreed || r.junk != 0 || l.held.head(r.Feed) < r.Last || l.frozen[r.Feed] || !l.wants(r.Feed) || s.lost(0) {
 		return false, nil
 	}
-	prefix, err := l.held.prefix(r.Feed, r.Last)
-	if err != nil {
+	prefix, known, err := l.held.prefix(r.Feed, r.Last)
+	if err != nil || !known {
 		return false, err
 	}
 	if prefix == [8]byte(r.LastID) {

@@ -35,9 +35,9 @@ func (p *Peer) Visit(ctx context.Context, st *Stick, o VisitOptions) (VisitRepor
 		err = p.readHaves(sc, &rep.Import)
 	}
 	if err == nil {
-		err = p.take(ctx, sc, ImportOptions{Accept: accept}, &rep.Import, progress)
+		err = p.takeOrPreview(ctx, sc, ImportOptions{Accept: accept}, o.Export.DryRun, &rep.Import, progress)
 	}
-	if err == nil {
+	if err == nil && !o.Export.DryRun {
 		err = p.Guard.Asked("stick " + st.id.String())
 	}
 	p.finish(&rep.Import, started)
@@ -105,7 +105,7 @@ func (p *Peer) give(ctx context.Context, sc *scene, o ExportOptions, explicit bo
 	if err := p.verify(ctx, sc, rep, progress); err != nil {
 		return false, err
 	}
-	plan, err := p.plan(sc, o, explicit)
+	plan, err := p.plan(sc, o, explicit, rep)
 	if err != nil {
 		return false, err
 	}
