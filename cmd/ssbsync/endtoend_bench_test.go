@@ -34,7 +34,7 @@ const rounds = 5
 // The data set is the largest one in SSBSYNC_DATA, else the small one.
 func BenchmarkMainJob(b *testing.B) {
 	p := newPrograms(b)
-	data := largestData(b)
+	data := p.largestData()
 	set := readSigned(b, data)
 	p.must("--path", "from", "--quiet", "import", data)
 	medium := p.folder("medium")
@@ -68,15 +68,16 @@ func BenchmarkMainJob(b *testing.B) {
 }
 
 // largestData returns the largest data set there is.
-func largestData(b *testing.B) string {
-	if dir := os.Getenv("SSBSYNC_DATA"); dir != "" {
-		path := filepath.Join(dir, "fixtures-100k.jsonl.zst")
-		if _, err := os.Stat(path); err != nil {
-			b.Fatalf("SSBSYNC_DATA: %v", err)
-		}
-		return path
+func (p *programs) largestData() string {
+	dir := os.Getenv("SSBSYNC_DATA")
+	if dir == "" {
+		return p.data
 	}
-	return filepath.Join("..", "..", "testdata", "fixtures-2k.jsonl.zst")
+	path := filepath.Join(dir, "fixtures-100k.jsonl.zst")
+	if _, err := os.Stat(path); err != nil {
+		p.t.Fatalf("SSBSYNC_DATA: %v", err)
+	}
+	return path
 }
 
 // signedSet is a data set ready for verifying its signatures.
