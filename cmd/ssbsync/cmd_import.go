@@ -158,6 +158,9 @@ func (p *program) importReader(ctx context.Context, c *client, in io.Reader, o n
 	if err != nil {
 		return nil, cmp.Or(unreadable(sent), err)
 	}
+	if item.Report.NoRoom { // the node did not read to the end
+		return item.Report, nil
+	}
 	return item.Report, <-sent
 }
 

@@ -24,7 +24,7 @@ Example:
 		Flags: append(selectionFlags(),
 			&cli.StringFlag{Name: "max-size", Usage: "write at most `SIZE`, such as 500M"},
 			&cli.BoolFlag{Name: "check", Usage: "read again what lies there, to write again what is damaged"},
-			&cli.BoolFlag{Name: "dry-run", Usage: "say what would be written, and write nothing"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "say what would be taken and written, and do neither"},
 		),
 		Action: func(c *cli.Context) error {
 			if err := exactly(c, 1, "sync STICK"); err != nil {
@@ -44,12 +44,15 @@ func (p *program) visit(ctx context.Context, path string, o node.Carriage) error
 	var report *stick.VisitReport
 	err := p.with(func(c *client) error {
 		item, err := p.atFolder(ctx, c, "ssbsync.sync", path, o)
-		if err == nil {
+		if item != nil {
 			report = item.Visit
 		}
 		return err
 	})
 	if err != nil {
+		if report != nil { // the import was done by then
+			p.notice("%s", summary("imported", &report.Import))
+		}
 		return err
 	}
 	if err := p.printVisit(report); err != nil {

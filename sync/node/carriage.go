@@ -64,23 +64,25 @@ func (n *Node) importFolder(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stre
 	if err != nil {
 		return err
 	}
-	report, err := n.peer.Import(ctx, s, stick.ImportOptions{Accept: accept, Progress: progressTo(ctx, st)})
-	return n.imported(ctx, st, o.Path, &report, err)
+	return n.explicitly(ctx, st, o.Path, func() (stick.Report, error) {
+		return n.peer.Import(ctx, s, stick.ImportOptions{Accept: accept, Progress: progressTo(ctx, st)})
+	})
 }
 
-// imported finishes an explicit import: the feeds it was first to bring are
-// carried from now on.
-func (n *Node) imported(ctx context.Context, st *muxrpc.Stream, name string, report *stick.Report, err error) error {
+// explicitly runs an import that the user asked for: the feeds that it brings
+// are carried from now on, whatever ends it.
+func (n *Node) explicitly(ctx context.Context, st *muxrpc.Stream, name string, run func() (stick.Report, error)) error {
+	if err := n.expect(); err != nil {
+		return spaceError(err)
+	}
+	report, err := run()
+	if e := n.arrived(context.WithoutCancel(ctx), report.Brought); err == nil {
+		err = e
+	}
 	if err != nil {
 		return spaceError(fmt.Errorf("importing %s: %w", name, err))
 	}
-	if err := n.policy.carry(report.Brought); err != nil {
-		return err
-	}
-	if err := n.policy.refresh(ctx); err != nil {
-		return err
-	}
-	return st.Send(ctx, CarriageItem{Report: report})
+	return st.Send(ctx, CarriageItem{Report: &report})
 }
 
 // exportFolder writes what a stick lacks.
@@ -140,6 +142,9 @@ func (n *Node) sync(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stream) erro
 	}
 	report, err := n.peer.Visit(ctx, s, stick.VisitOptions{Accept: accept, Export: out, Progress: progressTo(ctx, st)})
 	if err != nil {
+		if report.Import.New > 0 { // it is here to stay, and worth telling
+			err = errors.Join(err, st.Send(ctx, CarriageItem{Visit: &report}))
+		}
 		return spaceError(fmt.Errorf("syncing with %s: %w", o.Path, err))
 	}
 	if err := n.policy.refresh(ctx); err != nil {

@@ -46,31 +46,34 @@ func (n *Node) importStream(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stre
 	in := bufio.NewReaderSize(source, streamChunk)
 	// Fewer bytes than asked for are no error here: the source may be short.
 	magic, _ := in.Peek(bundleMagicLen)
-	var report stick.Report
-	switch {
-	case len(magic) == 0:
-		return fmt.Errorf("importing %s: nothing in it", o.Name)
-	case bundle.IsBundle(magic) || strings.HasSuffix(o.Name, bundleSuffix):
-		report, err = n.importBundle(ctx, st, in, o.Name, accept)
-	case bundle.IsZstd(magic):
-		report, err = n.importZstd(ctx, st, in, o, accept, source)
-	case isUTF16(magic):
-		err = errors.New("the text is UTF-16: convert it to UTF-8")
-	default:
-		report, err = n.importJSON(ctx, st, in, o, accept, source)
-	}
-	return n.imported(ctx, st, o.Name, &report, err)
+	return n.explicitly(ctx, st, o.Name, func() (stick.Report, error) {
+		switch {
+		case len(magic) == 0:
+			return stick.Report{}, errors.New("nothing in it")
+		case bundle.IsBundle(magic) || strings.HasSuffix(o.Name, bundleSuffix):
+			return n.importBundle(ctx, st, in, o.Name, accept)
+		case bundle.IsZstd(magic):
+			return n.importZstd(ctx, st, in, o, accept, source)
+		case isUTF16(magic):
+			return stick.Report{}, errors.New("the text is UTF-16: convert it to UTF-8")
+		}
+		return n.importJSON(ctx, st, in, o, accept, source)
+	})
 }
 
 // importBundle imports a single bundle, which it keeps in a file meanwhile:
 // its parts are read in the order in which they are needed.
 func (n *Node) importBundle(ctx context.Context, st *muxrpc.Stream, in io.Reader, name string, accept func(refs.Feed) bool) (stick.Report, error) {
+	if err := n.room(); err != nil {
+		return stick.Report{}, err
+	}
 	spool, err := os.CreateTemp(filepath.Join(n.options.Home, ownDir), "import-*.tmp")
 	if err != nil {
 		return stick.Report{}, fmt.Errorf("keeping the bundle: %w", err)
 	}
 	defer os.Remove(spool.Name())
 	defer spool.Close()
+	os.Remove(spool.Name()) // where that is possible, so that nothing stays if we are killed
 	size, err := io.Copy(spool, io.LimitReader(in, stick.MaxBundleSize+1))
 	if err != nil {
 		return stick.Report{}, fmt.Errorf("reading the bundle: %w", err)
@@ -100,15 +103,19 @@ func (n *Node) importJSON(ctx context.Context, st *muxrpc.Stream, in io.Reader, 
 	bad, err := n.handItems(ctx, intake, newJSONSource(in), func(read int64) {
 		progress(stick.Progress{Phase: stick.Reading, Bytes: source.read, TotalBytes: o.Size, Messages: read})
 	})
-	sum, flushErr := intake.Flush(ctx)
-	if flushErr != nil {
-		return stick.Report{}, flushErr
-	}
-	if source.err != nil && err != nil {
-		return stick.Report{}, err
-	}
+	// What was handed over is kept, whatever ends the import.
+	sum, flushErr := intake.Flush(context.WithoutCancel(ctx))
 	report := stick.NewReport(sum)
-	if err != nil {
+	switch {
+	case errors.Is(flushErr, ingest.ErrNoRoom):
+		report.OutOfRoom(flushErr)
+	case flushErr != nil:
+		return report, flushErr
+	case ctx.Err() != nil:
+		return report, context.Cause(ctx)
+	case source.err != nil && err != nil:
+		return report, err
+	case err != nil:
 		// The source was read to its end: it is its content that is cut.
 		report.Losses = append(report.Losses, stick.Loss{Bundle: o.Name, Frame: -1, Reason: err.Error()})
 	}
@@ -125,7 +132,9 @@ func (n *Node) importJSON(ctx context.Context, st *muxrpc.Stream, in io.Reader, 
 func byLine(name string, rejects []ingest.Reject) []ingest.Reject {
 	slices.SortFunc(rejects, func(a, b ingest.Reject) int { return cmp.Compare(a.Pos, b.Pos) })
 	for i := range rejects {
-		rejects[i].Source = fmt.Sprintf("%s line %d", name, rejects[i].Pos)
+		if rejects[i].Pos >= 0 { // else it had waited since an earlier import
+			rejects[i].Source = fmt.Sprintf("%s line %d", name, rejects[i].Pos)
+		}
 	}
 	return rejects
 }

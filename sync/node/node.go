@@ -69,6 +69,8 @@ type Node struct {
 	peer   *stick.Peer
 	mux    *muxrpc.Mux
 
+	arrivals arrivals
+
 	history *history.Server
 	network func() (*gossip.Gossip, error) // made at the first call
 	opened  atomic.Pointer[gossip.Gossip]  // what network returned
@@ -105,6 +107,9 @@ func Open(o Options) (*Node, error) {
 		return nil, err
 	}
 	n.start()
+	if err := n.resumeCarrying(context.Background()); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
 	return n, nil
 }
 
@@ -170,7 +175,7 @@ func (n *Node) openParts() (err error) {
 	n.guard = stick.NewGuard(n.store, n.keys.Feed())
 	n.ingest = ingest.New(ingest.Config{
 		Store: n.store, Net: n.hmac, Waiting: store.WaitingLimits{Wanted: n.policy.Wants},
-		Own: n.keys.Feed(), OnOwn: n.proved,
+		Own: n.keys.Feed(), OnOwn: n.proved, Room: n.room,
 	})
 	n.peer, err = stick.New(stick.Config{
 		Store: n.store, Ingest: n.ingest, Keys: n.keys, Network: n.netID, Net: n.hmac, Policy: n.policy, Guard: n.guard, Now: n.options.Now,

@@ -7,12 +7,7 @@ import (
 	"sync"
 
 	"github.com/ssbsync/ssbsync/spec/refs"
-	"github.com/ssbsync/ssbsync/store"
 )
-
-// carriedTable holds the feeds that an explicit import was first to bring:
-// sticks keep them up to date. Its keys are feeds, its values are empty.
-const carriedTable = "node.carried"
 
 // policy says whose messages this node wants: the own feed, those that the
 // config lists, those within friends.hops, and on sticks those that an import
@@ -98,25 +93,6 @@ func (p *policy) readFeeds(table string) (map[refs.Feed]bool, error) {
 	}
 }
 
-// carry notes feeds that an import was first to bring and that nothing else
-// makes wanted.
-func (p *policy) carry(feeds []refs.Feed) error {
-	if len(feeds) == 0 {
-		return nil
-	}
-	return p.node.store.Table(carriedTable).Update(func(tx *store.TableTx) error {
-		for _, feed := range feeds {
-			if feed == p.node.keys.Feed() {
-				continue
-			}
-			if err := tx.Put(feed[:], nil); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
 // forget ends that a feed is carried and reports whether it was.
 func (p *policy) forget(feed refs.Feed) (bool, error) {
 	p.mu.Lock()
@@ -140,6 +116,23 @@ func (p *policy) Wants(feed refs.Feed) bool {
 		return false
 	}
 	return p.replicates(feed) || p.carried[feed]
+}
+
+// unwanted returns the feeds that would be wanted if an import had brought them,
+// and are not.
+func (p *policy) unwanted(feeds []refs.Feed) (all []refs.Feed) {
+	for _, feed := range feeds {
+		if !p.Wants(feed) && !p.isBlocked(feed) {
+			all = append(all, feed)
+		}
+	}
+	return all
+}
+
+func (p *policy) isBlocked(feed refs.Feed) bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.blocked[feed]
 }
 
 // replicates reports whether the feed is wanted from everywhere. The caller
