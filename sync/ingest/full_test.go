@@ -40,13 +40,7 @@ func TestFullDisk(t *testing.T) {
 			}}
 			r := startOn(t, s, cfg)
 			in := r.Open(ingest.Source{})
-			for _, raw := range corpus() {
-				if err := in.Add(context.Background(), raw); err != nil {
-					noRoom(t, "Add", err, syscall.ENOSPC)
-					break
-				}
-			}
-			sum, err := in.Flush(context.Background())
+			sum, err := addInParts(t, in, 50)
 			noRoom(t, "Flush", err, syscall.ENOSPC)
 			balanced(t, sum)
 			if sum.Lost == 0 {
@@ -60,6 +54,24 @@ func TestFullDisk(t *testing.T) {
 			same(t, s, corpus())
 		})
 	}
+}
+
+// addInParts hands over the corpus until the first error and waits after each
+// part, so that there is a commit for every part, however busy the machine.
+func addInParts(t *testing.T, in *ingest.Intake, part int) (ingest.Summary, error) {
+	t.Helper()
+	for n, raw := range corpus() {
+		if err := in.Add(context.Background(), raw); err != nil {
+			noRoom(t, "Add", err, syscall.ENOSPC)
+			break
+		}
+		if n%part == part-1 {
+			if sum, err := in.Flush(context.Background()); err != nil {
+				return sum, err
+			}
+		}
+	}
+	return in.Flush(context.Background())
 }
 
 // Config.Room refuses what comes in, but neither duplicates nor what the user
