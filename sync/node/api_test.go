@@ -29,7 +29,7 @@ func publish(t testing.TB, s *muxrpc.Session, content string) string {
 // collect reads a stream to its end, or the given number of items.
 func collect(t testing.TB, s *muxrpc.Session, take int, method, options string) (items []string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	stream, err := s.Source(ctx, method, json.RawMessage(options))
 	if err != nil {

@@ -49,7 +49,7 @@ func (n *Node) messagesByType(ctx context.Context, c *muxrpc.Call, st *muxrpc.St
 	if err != nil {
 		return err
 	}
-	sp := span{index: n.byType, item: func(_ []byte, rec *store.Record) []byte { return q.shape(*rec) }}
+	sp := span{index: n.byType, items: func(_ []byte, rec *store.Record, yield func([]byte)) { yield(q.shape(*rec)) }}
 	sp.low = rxKey(typeKey(text), after+1)
 	if sp.high = nextKey(typeKey(text)); before > 0 {
 		sp.high = rxKey(typeKey(text), before)

@@ -27,7 +27,8 @@ func (n *Node) createFeedStream(ctx context.Context, c *muxrpc.Call, st *muxrpc.
 		return err
 	}
 	low, high := q.timeKeys()
-	return n.streamIndex(ctx, st, &q, &span{index: n.claimed, low: low, high: high, item: q.resolved})
+	return n.streamIndex(ctx, st, &q, &span{index: n.claimed, low: low, high: high,
+		items: func(key []byte, rec *store.Record, yield func([]byte)) { yield(q.resolved(key, rec)) }})
 }
 
 // resolved returns a message in the shape the query asks for, with its resolved

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,7 +18,8 @@ import (
 // rebuilt: a change of its form is a change of its name.
 type index struct {
 	name  string
-	title string // what ssb-server calls it
+	title string   // what ssb-server calls it
+	was   []string // names of earlier forms, which are dropped
 
 	// rows calls add with each key of a message, without the receive number.
 	// The key is copied.
@@ -41,6 +43,21 @@ const (
 
 // rxLen is the length of the receive number at the end of a key, in bytes.
 const rxLen = 8
+
+// dropEarlier removes what earlier forms of an index left in the store.
+func (n *Node) dropEarlier(ix *index) error {
+	for _, name := range ix.was {
+		rows, err := n.store.Table(name).Scan(nil, nil, 1)
+		if err == nil && len(rows) > 0 {
+			n.options.Log.Info("an index has a new form and is made anew", "index", ix.title)
+			err = n.store.Table(name).Clear()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // catchUp indexes what was received since the last time. A kill in between
 // costs only the pages under way.
@@ -126,11 +143,11 @@ func (n *Node) waitForQuiet(ctx context.Context) error {
 }
 
 // span selects what a stream reads of an index: keys from low to below high,
-// of which item makes what is sent, or nil for a key that is passed over.
+// of each of which items makes what is sent: one item, none, or several.
 type span struct {
 	index     *index
 	low, high []byte // without receive number where that does not matter; an empty high is open
-	item      func(key []byte, rec *store.Record) []byte
+	items     func(key []byte, rec *store.Record, yield func(item []byte))
 
 	// old, when set, sends what is stored up to a receive number, and the
 	// index is not read.
@@ -216,10 +233,7 @@ func (n *Node) sendRow(ctx context.Context, s *sender, sp *span, key []byte, rx 
 	if err != nil {
 		return err
 	}
-	if item := sp.item(key, &rec); item != nil {
-		return s.raw(ctx, item)
-	}
-	return nil
+	return s.row(ctx, sp, key, &rec)
 }
 
 // liveIndex sends what arrives from now on, in the order of its arrival.
@@ -243,13 +257,25 @@ func (n *Node) liveIndex(ctx context.Context, s *sender, sp *span, after uint64)
 }
 
 // rows sends the rows of a new message that the span has.
-func (s *sender) rows(ctx context.Context, sp *span, rec *store.Record) (err error) {
-	sp.index.rows(rec, func(key []byte) {
-		key = rxKey(key, rec.Rx)
-		if err != nil || s.done() || !sp.has(key) {
-			return
+func (s *sender) rows(ctx context.Context, sp *span, rec *store.Record) error {
+	var keys [][]byte
+	sp.index.rows(rec, func(key []byte) { keys = append(keys, rxKey(key, rec.Rx)) })
+	slices.SortFunc(keys, bytes.Compare)
+	for _, key := range slices.CompactFunc(keys, bytes.Equal) {
+		if !sp.has(key) {
+			continue
 		}
-		if item := sp.item(key, rec); item != nil {
+		if err := s.row(ctx, sp, key, rec); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// row sends what a row of an index makes, as far as the limit allows.
+func (s *sender) row(ctx context.Context, sp *span, key []byte, rec *store.Record) (err error) {
+	sp.items(key, rec, func(item []byte) {
+		if err == nil && !s.done() {
 			err = s.raw(ctx, item)
 		}
 	})

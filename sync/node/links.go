@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,23 +24,47 @@ const (
 	maxLink = 512
 )
 
+// What the keys of the index keep of a destination and of an author, in
+// characters: enough to tell the links apart that anyone writes, and to sort
+// them. Whoever wants to can make up ids that begin alike, so that what is read
+// is compared with the message. Whole ids would take three times the space.
+const (
+	destPart   = 12 // sigil and 66 bits
+	authorPart = 4  // 24 bits
+)
+
 // newLinksIndex lists the links of messages by what they lead to. Its keys are
-// destination, relation and author, each as it is spelt and with a zero byte
-// behind it. The links of one author are found in the author's messages.
+// the beginning of the destination, the relation as it is spelt and a zero
+// byte, and the beginning of the author without sigil. The links of one author
+// are found in the author's messages.
 func newLinksIndex() *index {
-	return &index{name: "node.backlinks", title: "links", rows: func(rec *store.Record, add func([]byte)) {
-		author := rec.Feed.String()
-		eachLink(rec, func(rel, dest []byte) { add(linkKey(dest, rel, []byte(author))) })
-	}}
+	return &index{name: "node.links.2", title: "links", was: []string{"node.links", "node.backlinks"},
+		rows: func(rec *store.Record, add func([]byte)) {
+			author := rec.Feed.String()
+			eachLink(rec, func(rel, dest []byte) { add(destKey(dest, rel, author)) })
+		}}
 }
 
-func linkKey(parts ...[]byte) []byte {
-	key := make([]byte, 0, 160)
-	for _, part := range parts {
-		key = append(append(key, part...), 0)
-	}
-	return key
+func destKey(dest, rel []byte, author string) []byte {
+	key := append(make([]byte, 0, 64), dest[:min(len(dest), destPart)]...)
+	return append(append(append(key, rel...), 0), author[1:1+authorPart]...)
 }
+
+// linksAt returns the links of a message that a key of the index stands for,
+// each once.
+func linksAt(key []byte, rec *store.Record) (found []link) {
+	author := rec.Feed.String()
+	eachLink(rec, func(rel, dest []byte) {
+		l := link{string(rel), string(dest)}
+		if bytes.Equal(destKey(dest, rel, author), key) && !slices.Contains(found, l) {
+			found = append(found, l)
+		}
+	})
+	return found
+}
+
+// link is a link of a message, as it is spelt in JSON.
+type link struct{ rel, dest string }
 
 // eachLink calls yield with each link of a message's content, as npm ssb-msgs
 // finds them: among the members of the content, in arrays there, and as the
@@ -131,9 +156,13 @@ func (n *Node) links(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stream) err
 	if len(sp.low) > 0 {
 		sp.high = nextKey(sp.low)
 	}
-	sp.item = func(key []byte, rec *store.Record) []byte {
-		parts := bytes.SplitN(key[:len(key)-rxLen], []byte{0}, 4)
-		return q.format(parts[2], parts[1], parts[0], rec)
+	sp.items = func(key []byte, rec *store.Record, yield func([]byte)) {
+		source := rec.Feed.String()
+		for _, l := range linksAt(key[:len(key)-rxLen], rec) {
+			if q.matches(source, l.rel, l.dest) {
+				yield(q.format(source, l, rec))
+			}
+		}
 	}
 	if len(q.source) > 1 && len(q.dest) <= 1 {
 		sp.old = func(ctx context.Context, s *sender, last uint64) error { return n.linksFrom(ctx, s, &q, last) }
@@ -148,7 +177,7 @@ func (n *Node) linksFrom(ctx context.Context, s *sender, q *linksQuery, last uin
 	if err != nil {
 		return nil // only feeds write messages
 	}
-	var keys [][]byte
+	var all []sourceLink
 	for next := int64(1); ctx.Err() == nil; {
 		page, err := n.store.FeedPage(feed, next, 0, 0, false)
 		if err != nil {
@@ -161,31 +190,40 @@ func (n *Node) linksFrom(ctx context.Context, s *sender, q *linksQuery, last uin
 			rec := &page[i]
 			next = rec.Seq + 1
 			eachLink(rec, func(rel, dest []byte) {
-				if rec.Rx <= last && q.matches([]byte(q.source), rel, dest) {
-					keys = append(keys, rxKey(linkKey(rel, dest), rec.Rx))
+				if l := (link{string(rel), string(dest)}); rec.Rx <= last && q.matches(q.source, l.rel, l.dest) {
+					all = append(all, sourceLink{l, rec.Rx})
 				}
 			})
 		}
 	}
-	slices.SortFunc(keys, bytes.Compare)
-	keys = slices.CompactFunc(keys, bytes.Equal)
+	slices.SortFunc(all, sourceLink.compare)
+	all = slices.Compact(all)
 	if q.Reverse {
-		slices.Reverse(keys)
+		slices.Reverse(all)
 	}
-	for _, key := range keys {
+	for _, l := range all {
 		if s.done() {
 			return nil
 		}
-		rec, err := n.store.Rx(keyRx(key))
+		rec, err := n.store.Rx(l.rx)
 		if err != nil {
 			return err
 		}
-		parts := bytes.SplitN(key[:len(key)-rxLen], []byte{0}, 3)
-		if err := s.raw(ctx, q.format([]byte(q.source), parts[0], parts[1], &rec)); err != nil {
+		if err := s.raw(ctx, q.format(q.source, l.link, &rec)); err != nil {
 			return err
 		}
 	}
 	return ctx.Err()
+}
+
+// sourceLink is a link and the message that has it.
+type sourceLink struct {
+	link
+	rx uint64
+}
+
+func (l sourceLink) compare(m sourceLink) int {
+	return cmp.Or(cmp.Compare(l.rel, m.rel), cmp.Compare(l.dest, m.dest), cmp.Compare(l.rx, m.rx))
 }
 
 // parseLinks checks and reads the argument of links.
@@ -238,29 +276,25 @@ func (q *linksQuery) prefix() []byte {
 	case len(q.dest) <= 1:
 		return []byte(q.dest)
 	case q.rel == "":
-		return linkKey([]byte(q.dest))
+		return []byte(q.dest[:destPart])
 	}
-	return linkKey([]byte(q.dest), []byte(q.rel))
+	return append([]byte(q.dest[:destPart]+q.rel), 0)
 }
 
-func (q *linksQuery) matches(source, rel, dest []byte) bool {
-	return (q.rel == "" || q.rel == string(rel)) && testLink(source, q.source) && testLink(dest, q.dest)
+func (q *linksQuery) matches(source, rel, dest string) bool {
+	return (q.rel == "" || q.rel == rel) && testLink(source, q.source) && testLink(dest, q.dest)
 }
 
 // testLink reports whether a link is the one that is wanted, or of its kind.
-func testLink(link []byte, want string) bool {
+func testLink(link, want string) bool {
 	if len(want) == 1 {
 		return link[0] == want[0]
 	}
-	return want == "" || string(link) == want
+	return want == "" || link == want
 }
 
-// format returns a link in the shape the query asks for, or nil if it is none
-// of those that are wanted.
-func (q *linksQuery) format(source, rel, dest []byte, rec *store.Record) []byte {
-	if !q.matches(source, rel, dest) {
-		return nil
-	}
+// format returns a link in the shape the query asks for.
+func (q *linksQuery) format(source string, l link, rec *store.Record) []byte {
 	if !q.meta && !(q.Keys && q.values) {
 		if q.Keys {
 			return strconv.AppendQuote(nil, rec.ID.String())
@@ -270,11 +304,11 @@ func (q *linksQuery) format(source, rel, dest []byte, rec *store.Record) []byte 
 	item := []byte{'{'}
 	if q.meta {
 		item = appendMember(item, "source", source)
-		item = appendMember(item, "rel", rel)
-		item = appendMember(item, "dest", dest)
+		item = appendMember(item, "rel", l.rel)
+		item = appendMember(item, "dest", l.dest)
 	}
 	if q.Keys {
-		item = appendMember(item, "key", []byte(rec.ID.String()))
+		item = appendMember(item, "key", rec.ID.String())
 	}
 	if q.values {
 		item = append(append(item, `"value":`...), rec.Value...)
@@ -286,7 +320,7 @@ func (q *linksQuery) format(source, rel, dest []byte, rec *store.Record) []byte 
 
 // appendMember appends a member whose value is a string as it is spelt in JSON,
 // and a comma.
-func appendMember(dst []byte, name string, value []byte) []byte {
+func appendMember(dst []byte, name, value string) []byte {
 	dst = append(append(append(dst, '"'), name...), `":"`...)
 	return append(append(dst, value...), `",`...)
 }

@@ -189,13 +189,16 @@ func (n *Node) openParts() (err error) {
 	return err
 }
 
-// openIndexes lists the indexes. They are read and written when they are
-// needed.
+// openIndexes lists the indexes and drops what earlier versions left of them.
+// They are read and written when they are needed.
 func (n *Node) openIndexes() error {
 	n.claimed, n.byType, n.byTarget = newClaimedIndex(), newTypeIndex(), newLinksIndex()
 	n.indexes = []*index{n.claimed, n.byType, n.byTarget}
 	n.indexStart = n.store.Last()
 	for _, ix := range n.indexes {
+		if err := n.dropEarlier(ix); err != nil {
+			return err
+		}
 		cursor, err := n.store.Cursor(ix.name)
 		if err != nil {
 			return err

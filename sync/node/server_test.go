@@ -55,7 +55,12 @@ func (b *buffer) String() string {
 // start opens a node with a config and runs its server.
 func start(t testing.TB, config string) *running {
 	t.Helper()
-	home := t.TempDir()
+	return startIn(t, t.TempDir(), config)
+}
+
+// startIn is start with a home folder that may have been used before.
+func startIn(t testing.TB, home, config string) *running {
+	t.Helper()
 	if err := errors.Join(os.Chmod(home, 0o700), os.WriteFile(filepath.Join(home, "config"), []byte(config), 0o600)); err != nil {
 		t.Fatal(err)
 	}
