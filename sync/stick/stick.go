@@ -78,6 +78,7 @@ func ParseID(s string) (ID, error) {
 type Stick struct {
 	root  *os.Root // belongs to the caller
 	id    ID
+	label string
 	loose bool
 
 	maxFiles int // 0: MaxFiles; tests set less
@@ -96,7 +97,7 @@ func Open(root *os.Root) (*Stick, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Stick{root: root, id: m.Stick}, nil
+	return &Stick{root: root, id: m.Stick, label: m.Label}, nil
 }
 
 // OpenSource opens a medium to import from: one with a marker or, where there
@@ -120,7 +121,14 @@ func OpenSource(root *os.Root) (*Stick, error) {
 
 // Create opens a medium, and makes the layout and the marker where there are
 // none.
-func Create(root *os.Root) (*Stick, error) {
+func Create(root *os.Root) (*Stick, error) { return CreateLabelled(root, "") }
+
+// CreateLabelled is Create with a label for the marker, at most 64 bytes of
+// printable UTF-8. A medium that has a marker keeps the label it has.
+func CreateLabelled(root *os.Root, label string) (*Stick, error) {
+	if !validLabel(label) {
+		return nil, fmt.Errorf("the label is longer than %d bytes, or not printable: %.100q", maxLabelLen, label)
+	}
 	s, err := Open(root)
 	if !errors.Is(err, ErrNoMarker) {
 		return s, err
@@ -130,7 +138,7 @@ func Create(root *os.Root) (*Stick, error) {
 			return nil, fmt.Errorf("making the layout of the stick: %w", err)
 		}
 	}
-	m := marker{Format: markerFormat, Mode: modeOpen}
+	m := marker{Format: markerFormat, Mode: modeOpen, Label: label}
 	rand.Read(m.Stick[:]) // never fails
 	if err := writeReadme(root); err != nil {
 		return nil, err
@@ -139,12 +147,15 @@ func Create(root *os.Root) (*Stick, error) {
 	if err := writeMarker(root, m); err != nil {
 		return nil, err
 	}
-	return &Stick{root: root, id: m.Stick}, nil
+	return &Stick{root: root, id: m.Stick, label: label}, nil
 }
 
 // ID returns the id the marker gives the medium; zero for a folder of loose
 // bundles.
 func (s *Stick) ID() ID { return s.id }
+
+// Label returns what the marker calls the medium: printable, often empty.
+func (s *Stick) Label() string { return s.label }
 
 // Loose reports whether the medium is a folder of loose bundles, which can
 // only be imported from.
