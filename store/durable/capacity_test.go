@@ -18,7 +18,7 @@ import (
 
 const (
 	mebibyte    = 1 << 20
-	fakeFileLen = 4 * mebibyte
+	fakeFileLen = 2 * mebibyte
 )
 
 // A fakeStick claims more than it holds. Files lie one behind the other on it,
@@ -32,8 +32,8 @@ type fakeStick struct {
 	sizes   map[int]int64
 	removed int
 	extra   int64 // of what it claims, taken by the file system itself
-	cached  bool // the cache cannot be dropped
-	gone    bool // pulled: everything fails
+	cached  bool  // the cache cannot be dropped
+	gone    bool  // pulled: everything fails
 }
 
 func newFakeStick(claims, real int64, beyond string) *fakeStick {
@@ -124,7 +124,7 @@ func (f *fakeFile) DropCache() bool { return !f.s.cached }
 
 // TestCapacityOfFakes knows every kind of fraud, and how much is real.
 func TestCapacityOfFakes(t *testing.T) {
-	const claims, real = 41 * mebibyte, 15 * mebibyte
+	const claims, real = 21 * mebibyte, 15 * mebibyte / 2
 	for _, c := range []struct {
 		beyond string
 		lost   func(durable.CapacityReport) int64 // where the loss must show
