@@ -1,0 +1,62 @@
+package space
+
+import (
+	"cmp"
+	"slices"
+)
+
+// MergeOptions say when merging pays. The zero value means the defaults.
+type MergeOptions struct {
+	Most  int   // bundles on a medium above which the smallest are merged; 0: 4,096
+	Tiny  int64 // bytes below which a bundle is mostly overhead; 0: 4 KiB
+	Least int   // bundles that one merge replaces at least; 0: 64
+	Bytes int64 // read by one merge, and so at most written; 0: 64 MiB
+}
+
+func (o MergeOptions) orDefaults() MergeOptions {
+	return MergeOptions{cmp.Or(o.Most, 4096), cmp.Or(o.Tiny, 4<<10), cmp.Or(o.Least, 64), cmp.Or(o.Bytes, 64<<20)}
+}
+
+// Merge returns the bundles to be rewritten as one, nil when that does not pay.
+// Bundles below the tiny size are merged when there are enough of them: they
+// consist of overhead more than of messages, so that writing those again is
+// cheap. Others are merged, the smallest first, only when there are so many
+// that visits get slow.
+//
+// Only bundles of which our store holds every message are merged, and of
+// which everything counts: who merges vouches for what it writes.
+func Merge(m *Medium, o MergeOptions) []int {
+	o = o.orDefaults()
+	var list []int
+	for i := range m.Bundles {
+		if m.Bundles[i].mergeable() {
+			list = append(list, i)
+		}
+	}
+	slices.SortFunc(list, func(a, b int) int { return compareSizes(&m.Bundles[a], &m.Bundles[b]) })
+	limit := o.Tiny
+	if len(m.Bundles) > o.Most {
+		limit = o.Bytes
+	}
+	n, sum := 0, int64(0)
+	for n < len(list) && m.Bundles[list[n]].Size < limit && sum+m.Bundles[list[n]].Size <= min(o.Bytes, m.Room) {
+		sum += m.Bundles[list[n]].Size
+		n++
+	}
+	if n < o.Least {
+		return nil
+	}
+	return list[:n]
+}
+
+func compareSizes(a, b *Bundle) int {
+	return cmp.Or(cmp.Compare(a.Size, b.Size), cmp.Compare(a.Name, b.Name))
+}
+
+// mergeable reports whether all of a bundle can be written again.
+func (b *Bundle) mergeable() bool {
+	if b.Fixed || len(b.Runs) == 0 || len(b.Blobs) > 0 {
+		return false
+	}
+	return !slices.ContainsFunc(b.Runs, func(r Run) bool { return !r.Held || !r.Counts })
+}
