@@ -31,3 +31,17 @@ func (v *Verifier) Remembered() int {
 	}
 	return n
 }
+
+// Together reports whether the equation of all the signatures holds, however
+// few they are.
+func (v *Verifier) Together(items []Signed) bool {
+	e := v.equations.Get().(*equation)
+	defer v.equations.Put(e)
+	return e.holds(items)
+}
+
+// Sizes of equations.
+const (
+	MinEquation = minEquation
+	MaxEquation = maxEquation
+)

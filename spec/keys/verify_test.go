@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"math/big"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/oasisprotocol/curve25519-voi/curve"
@@ -16,6 +17,9 @@ import (
 	"github.com/ssbsync/ssbsync/spec/keys"
 	"github.com/ssbsync/ssbsync/spec/refs"
 )
+
+// together is one Verifier for all tests: its memory is made once.
+var together = sync.OnceValue(keys.NewVerifier)
 
 // verifyAll returns the verdict on one signature of every way to verify, and
 // fails the test where they differ: alone, by an empty Verifier, by one that
@@ -29,6 +33,9 @@ func verifyAll(t testing.TB, item keys.Signed) bool {
 	ok = append(ok, ed25519.VerifyWithOptions(item.Feed[:], item.Msg, item.Sig[:], full))
 	var none *keys.Verifier
 	none.VerifyBatch([]keys.Signed{item}, ok[:1])
+	if !verdict && together().Together(slices.Repeat([]keys.Signed{item}, 8)) {
+		t.Errorf("feed %x, signature %x: eight times the same bad one passes", item.Feed, item.Sig)
+	}
 	if slices.Contains(ok, !verdict) {
 		t.Errorf("feed %x, signature %x: verdicts %v, %v", item.Feed, item.Sig, verdict, ok)
 	}

@@ -89,18 +89,18 @@ type Config struct {
 	Workers int   // goroutines that verify; 0 = GOMAXPROCS
 	Memory  int64 // bound of the bytes on their way; 0 = 24 MiB
 
-	BatchMessages int // most messages verified at once; 0 = 512
+	BatchMessages int // most messages verified at once; 0 = 2,048
 	GroupMessages int // most messages of a commit; 0 = 16,384
 }
 
 // Bounds that have no switch.
 const (
 	defaultMemory        = 24 << 20
-	defaultBatchMessages = 512
+	defaultBatchMessages = 2048 // what keys.Verifier verifies together
 	defaultGroupMessages = 16384
 
 	// batchBytes bounds the raw bytes of a batch that holds several messages.
-	batchBytes = 1 << 20
+	batchBytes = 2 << 20
 
 	// overhead is what a message on its way takes beside its bytes.
 	overhead = 320

@@ -1,0 +1,5 @@
+//go:build ci
+
+package keys_test
+
+const oneBadAmong = 2048
