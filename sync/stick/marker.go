@@ -94,9 +94,10 @@ func readMarker(root *os.Root) (marker, error) {
 	return m, nil
 }
 
-// writeMarker writes stick.json, once.
+// writeMarker writes stick.json, once. The medium is not anybody's yet: what an
+// interruption leaves in tmp/ bears the id of the stick that was to be.
 func writeMarker(root *os.Root, m marker) error {
-	_, err := durable.WriteBytes(root, markerName, m.format(), durable.Options{})
+	_, err := durable.WriteBytes(root, markerName, m.format(), durable.Options{Temp: partName(m.Stick)})
 	if err != nil {
 		return fmt.Errorf("writing the marker of the stick: %w", err)
 	}
@@ -104,8 +105,8 @@ func writeMarker(root *os.Root, m marker) error {
 }
 
 // writeReadme writes readme.txt unless there is one.
-func writeReadme(root *os.Root) error {
-	_, err := durable.WriteBytes(root, readmeName, []byte(readme), durable.Options{})
+func writeReadme(root *os.Root, stick ID) error {
+	_, err := durable.WriteBytes(root, readmeName, []byte(readme), durable.Options{Temp: partName(stick)})
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("writing the readme of the stick: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"slices"
 	"strings"
 
@@ -163,12 +164,22 @@ func wantDir(root *os.Root, name string) error {
 	return nil
 }
 
-// makeDir makes a directory where there is none.
+// makeDir makes a directory where there is none, and makes sure that it is on
+// the medium: what lies in a directory that is not there after a pulled plug is
+// lost with it, however well it was synced.
 func makeDir(root *os.Root, name string) error {
-	if err := root.Mkdir(name, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
+	err := root.Mkdir(name, 0o777)
+	if errors.Is(err, fs.ErrExist) {
+		return wantDir(root, name)
+	}
+	if err != nil {
 		return err
 	}
-	return wantDir(root, name)
+	if err := durable.SyncDir(root, path.Dir(name)); err != nil {
+		_ = root.Remove(name) // the next one tries again
+		return err
+	}
+	return nil
 }
 
 // regularSize returns the size of a plain file.

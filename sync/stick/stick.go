@@ -140,7 +140,7 @@ func CreateLabelled(root *os.Root, label string) (*Stick, error) {
 	}
 	m := marker{Format: markerFormat, Mode: modeOpen, Label: label}
 	rand.Read(m.Stick[:]) // never fails
-	if err := writeReadme(root); err != nil {
+	if err := writeReadme(root, m.Stick); err != nil {
 		return nil, err
 	}
 	// The marker comes last: a folder with half a layout is no stick yet.

@@ -17,9 +17,14 @@ func (p *Peer) part(st *Stick) (string, error) {
 	if err := makeDir(st.root, tmpDir); err != nil {
 		return "", err
 	}
+	return partName(ID(p.Store.ID())), nil
+}
+
+// partName makes up the name of a temporary file of a store.
+func partName(owner ID) string {
 	var random [partRandomLen / 2]byte
 	rand.Read(random[:]) // never fails
-	return tmpDir + "/" + ID(p.Store.ID()).String() + "-" + hex.EncodeToString(random[:]) + partSuffix, nil
+	return tmpDir + "/" + owner.String() + "-" + hex.EncodeToString(random[:]) + partSuffix
 }
 
 // clean removes temporary files: ours, which an interrupted visit left, and
