@@ -264,7 +264,9 @@ func (im *importer) round(ctx context.Context, jobs []job, o ImportOptions) (*la
 	}
 	im.spoilRejected()
 	im.marks = nil
-	err = errors.Join(failed, err)
+	if !errors.Is(failed, ingest.ErrNoRoom) || err == nil { // else Flush says the same
+		err = errors.Join(failed, err)
+	}
 	if errors.Is(err, ingest.ErrNoRoom) {
 		im.rep.OutOfRoom(err)
 		im.rep.Left += im.done.TotalMessages - im.handed + sum.Lost
@@ -311,8 +313,11 @@ func (im *importer) hand(ctx context.Context, j job) error {
 		if t := &j.takes[next]; seq == t.first {
 			im.marks = append(im.marks, mark{im.handed, j.src, j.frame, run, seq})
 		}
+		if err := im.intake.AddAt(ctx, line, im.handed); err != nil {
+			return err // this one was not taken
+		}
 		im.handed++
-		return im.intake.AddAt(ctx, line, im.handed-1)
+		return nil
 	})
 	im.spoilRejected()
 	im.rep.Bytes += f.stored
