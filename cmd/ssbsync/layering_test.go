@@ -19,7 +19,7 @@ const module = "github.com/ssbsync/ssbsync/"
 var levels = [][]string{
 	{"spec/ecmajson", "spec/refs", "spec/muxrpc", "store/durable", "watch"},
 	{"spec/keys", "spec/multiserver", "sync/vector", "store/blobs"},
-	{"spec/message", "spec/privatebox", "spec/secretstream", "bundle", "sync/ebt", "sync/space"},
+	{"spec/message", "spec/privatebox", "spec/envelope", "spec/secretstream", "bundle", "sync/ebt", "sync/space"},
 	{"store"},
 	{"sync/graph", "sync/ingest"},
 	{"sync/history", "sync/blobs", "sync/lan", "sync/stick"},
