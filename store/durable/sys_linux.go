@@ -58,24 +58,5 @@ func DropCache(f *os.File) bool {
 	if st.Type != unix.FUSE_SUPER_MAGIC {
 		return true
 	}
-	return dropDevice(fd)
-}
-
-// dropDevice drops the cache of the block device below a FUSE file system: its
-// program reads the device through that one.
-func dropDevice(fd int) bool {
-	var st, dev unix.Stat_t
-	if unix.Fstat(fd, &st) != nil {
-		return false
-	}
-	name := fmt.Sprintf("/dev/block/%d:%d", unix.Major(uint64(st.Dev)), unix.Minor(uint64(st.Dev)))
-	d, err := unix.Open(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return false
-	}
-	defer unix.Close(d)
-	if unix.Fstat(d, &dev) != nil || dev.Mode&unix.S_IFMT != unix.S_IFBLK || dev.Rdev != st.Dev {
-		return false
-	}
-	return unix.Fsync(d) == nil && unix.Fadvise(d, 0, 0, unix.FADV_DONTNEED) == nil
+	return dropBacking(fd)
 }
