@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -33,23 +35,32 @@ func BenchmarkServerStore(b *testing.B) {
 // its end.
 func (p *programs) serve(home string, args ...string) (stop func()) {
 	p.t.Helper()
-	server := p.command(append([]string{"--path", home, "server", "--no-lan", "--host", "127.0.0.1", "--port", "0", "--log-level", "error"}, args...)...)
-	server.Stderr = os.Stderr
-	if err := server.Start(); err != nil {
-		p.t.Fatal(err)
-	}
-	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-		if _, err := os.Lstat(filepath.Join(home, "socket")); err == nil {
-			break
-		}
-		if time.Since(began) > time.Minute {
-			server.Process.Kill()
-			p.t.Fatal("the server did not start")
-		}
-	}
+	server := p.startServer(os.Stderr, home, append([]string{"--log-level", "error"}, args...)...)
 	return func() {
 		server.Process.Signal(os.Interrupt)
 		server.Wait()
+	}
+}
+
+// startServer starts a server on loopback and returns when commands reach it.
+func (p *programs) startServer(log io.Writer, home string, args ...string) *exec.Cmd {
+	p.t.Helper()
+	server := p.command(append([]string{"--path", home, "server", "--no-lan", "--host", "127.0.0.1", "--port", "0"}, args...)...)
+	server.Stderr = log
+	if err := server.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { server.Process.Kill() })
+	if !filepath.IsAbs(home) {
+		home = filepath.Join(p.dir, home)
+	}
+	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Lstat(filepath.Join(home, "socket")); err == nil {
+			return server
+		}
+		if time.Since(began) > time.Minute {
+			p.t.Fatal("the server did not start")
+		}
 	}
 }
 

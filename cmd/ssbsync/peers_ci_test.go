@@ -206,11 +206,20 @@ type answer struct {
 // calls makes calls through npm ssb-client and returns their lines.
 func (p *peer) calls(calls []remote) []string {
 	p.t.Helper()
+	return p.callsTo("", calls)
+}
+
+// callsTo does so over an address, or by default settings.
+func (p *peer) callsTo(address string, calls []remote) []string {
+	p.t.Helper()
 	raw, err := json.Marshal(calls)
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	cmd := p.command(interop(p.t, "classic"), "node", "client.js")
+	if address != "" {
+		cmd.Env = append(cmd.Env, "REMOTE="+address)
+	}
 	var stdout, stderr bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(raw), &stdout, &stderr
 	if err := cmd.Run(); err != nil {

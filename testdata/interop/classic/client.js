@@ -1,8 +1,9 @@
 // Calls methods of a server through npm ssb-client with its default settings:
 // it finds secret, config and manifest in ~/.ssb.
 //
-//   HOME=… node client.js < calls
+//   HOME=… [REMOTE=ADDRESS] node client.js < calls
 //
+// With REMOTE, a multiserver address, it connects there instead.
 // Standard input is a JSON list of {method, type, args, take, wait}: of a
 // stream at most so many items are taken, within so many milliseconds. A string
 // "$3.key" in the arguments stands for the member of the fourth call's answer,
@@ -52,7 +53,8 @@ function call (server, { method, type, args, take, wait }) {
 }
 
 function connect (tries) { // a busy server takes its time to accept
-  require('ssb-client')((err, server) => {
+  const remote = process.env.REMOTE
+  require('ssb-client')(remote ? { remote } : null, (err, server) => {
     if (err && tries > 1) return setTimeout(connect, 1000, tries - 1)
     if (err) throw err
     run(server)
