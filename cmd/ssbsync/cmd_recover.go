@@ -50,10 +50,26 @@ func (p *program) printRecovery(g *stick.GuardStatus) {
 	case !g.Locked:
 		fmt.Fprintln(p.stdout, "publishing is allowed")
 	default:
-		fmt.Fprintf(p.stdout, "publishing is locked: your feed was seen up to %d elsewhere\n", g.Seen)
+		fmt.Fprintf(p.stdout, "publishing is locked: %s\n", lockText(g))
 		for _, asked := range g.Asked {
 			fmt.Fprintf(p.stdout, "  asked so far: %s\n", asked)
 		}
-		fmt.Fprintln(p.stderr, "hint: when no stick and no peer can have more: ssbsync recover --done")
+		fmt.Fprintln(p.stderr, "hint: "+unlockHint(g))
 	}
+}
+
+// lockText says why publishing is locked.
+func lockText(g *stick.GuardStatus) string {
+	if g.Seen == 0 {
+		return g.Why()
+	}
+	return fmt.Sprintf("%s, seen up to %d", g.Why(), g.Seen)
+}
+
+// unlockHint says what must be done before the lock is lifted.
+func unlockHint(g *stick.GuardStatus) string {
+	if g.Reason == stick.LockMoved {
+		return "publish from there; only if nobody ever does: ssbsync recover --done"
+	}
+	return "plug in every stick and meet every peer that may have more of your feed, then: ssbsync recover --done"
 }

@@ -69,10 +69,10 @@ func (p *program) printGuard(s *node.Status) {
 	case g.Forked:
 		p.warn("your own feed is forked: nothing more can be published with this identity")
 	case g.Locked:
-		p.warn("publishing is locked: messages signed by your identity turned up that this store lacked (seen up to %d, have %d)", g.Seen, s.Own)
+		p.warn("publishing is locked: %s (have %d)", lockText(&g), s.Own)
 		for _, asked := range g.Asked {
 			fmt.Fprintf(p.stderr, "  asked so far: %s\n", asked)
 		}
-		fmt.Fprintln(p.stderr, "hint: plug in every stick and meet every peer that may have more of your feed, then: ssbsync recover --done")
+		fmt.Fprintln(p.stderr, "hint: "+unlockHint(&g))
 	}
 }

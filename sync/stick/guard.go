@@ -18,6 +18,8 @@ type GuardStatus struct {
 	// The store is behind what was published, and publishing would fork the
 	// feed.
 	Locked bool `json:"locked"`
+	// Reason is what else it is locked for; empty when messages turned up.
+	Reason LockReason `json:"reason,omitempty"`
 	// Forked: two different own messages of one sequence are known. Nothing
 	// lifts this.
 	Forked bool `json:"forked,omitempty"`
@@ -34,9 +36,29 @@ type GuardStatus struct {
 	Asked []string `json:"asked,omitempty"`
 }
 
+// LockReason says why publishing was locked, other than by messages of our own
+// that turned up.
+type LockReason string
+
+const (
+	LockRestored LockReason = "restored" // the store was put back from a backup
+	LockMoved    LockReason = "moved"    // a backup took the identity to another machine
+)
+
+// Why says for the user why publishing is locked.
+func (s GuardStatus) Why() string {
+	switch {
+	case s.Reason == LockMoved:
+		return "the identity was moved elsewhere by a backup"
+	case s.Seen == 0 && s.Signed == 0 && s.Reason == LockRestored:
+		return "this store was restored from a backup, and may lack the newest messages of your feed"
+	}
+	return "messages signed by your identity turned up that this store lacked"
+}
+
 // ErrLocked says that publishing is refused until the user has recovered the
 // own feed.
-var ErrLocked = errors.New("publishing is locked: messages signed by this identity turned up that this store lacked")
+var ErrLocked = errors.New("publishing is locked")
 
 // Guard keeps the own feed from being forked by a store that was restored
 // from a copy or runs twice. Its state is in the store, so it outlives the
@@ -135,7 +157,7 @@ func (g *Guard) Check() error {
 	case s.Forked:
 		return fmt.Errorf("the own feed %s is forked: nothing more can be published", g.own)
 	case s.Locked:
-		return ErrLocked
+		return fmt.Errorf("%w: %s", ErrLocked, s.Why())
 	}
 	return nil
 }
@@ -149,11 +171,11 @@ func (g *Guard) RecoverDone() error {
 	})
 }
 
-// Lock locks publishing for another reason, such as a restored copy.
-func (g *Guard) Lock() error {
+// Lock locks publishing for another reason than messages that turned up.
+func (g *Guard) Lock(why LockReason) error {
 	return g.change(func(s *GuardStatus) bool {
-		news := !s.Locked
-		s.Locked = true
+		news := !s.Locked || s.Reason != why
+		s.Locked, s.Reason = true, why
 		return news
 	})
 }

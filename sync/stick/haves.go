@@ -244,18 +244,10 @@ func (p *Peer) readOwn(sc *scene, files []haveFile, rep *Report) error {
 	return nil
 }
 
-// renew gives our store a new id, and remembers the old one. It is remembered
-// first: an id that is listed and still in use is left out of our haves.
+// renew gives our store a new id, and remembers the old one.
 func (p *Peer) renew(former *Have) error {
-	ids, err := p.ledger.replaces()
-	if err != nil {
+	if err := p.ledger.addReplaced(ID(p.Store.ID())); err != nil {
 		return err
-	}
-	old := ID(p.Store.ID())
-	if i, found := slices.BinarySearchFunc(ids, old, ID.compare); !found {
-		if err := p.ledger.setReplaces(slices.Insert(ids, i, old)); err != nil {
-			return err
-		}
 	}
 	if err := p.Guard.Claim(former.Holds(p.Keys.Feed()), true); err != nil {
 		return err
