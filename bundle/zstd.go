@@ -45,6 +45,20 @@ func NewZstdReader(src io.Reader) (io.ReadCloser, error) {
 	return d.IOReadCloser(), nil
 }
 
+// NewZstdWriter compresses to dst, as one Zstandard frame with a checksum that
+// Close completes; Close leaves dst open. Its memory is a few windows of 4 MiB.
+func NewZstdWriter(dst io.Writer) (io.WriteCloser, error) {
+	e, err := zstd.NewWriter(dst,
+		zstd.WithEncoderLevel(zstd.SpeedDefault),
+		zstd.WithEncoderConcurrency(2),
+		zstd.WithWindowSize(4<<20),
+		zstd.WithEncoderCRC(true))
+	if err != nil {
+		return nil, fmt.Errorf("zstd: %w", err)
+	}
+	return e, nil
+}
+
 // Spool copies a bundle from a stream, such as standard input, to dst, which
 // can then be opened. It stops with an error that wraps ErrInvalid when there
 // is more than the limit.

@@ -40,3 +40,6 @@ func (s *Store) Tamper(fn func(bucket func(name string) *bolt.Bucket) error) err
 		return true, fn(func(name string) *bolt.Bucket { return tx.Bucket([]byte(name)) })
 	})
 }
+
+// DatabaseLen is the size of the compressed database in a backup.
+func DatabaseLen(b *Backup) int64 { return b.database.Size() }
