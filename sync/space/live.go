@@ -21,7 +21,10 @@ func Fading(visit, newest uint64, stores int) bool {
 	return visit < newest && newest-visit > (dormantRounds-1)*uint64(max(stores, 1))
 }
 
-// Spare is how much of a medium a visit leaves free of what only dormant or
-// unknown stores lack: an eighth of what bundles may take. What is removed for
-// want of space is thus not written again as soon as a little is free.
-func (m *Medium) Spare() int64 { return m.Capacity() / 8 }
+// SpareShare says how much of its capacity a medium keeps free of what only
+// dormant stores and strangers lack: an eighth. What is removed for want of
+// space is thus not written again as soon as a little is free.
+const SpareShare = 8
+
+// Spare is that part of the capacity, in bytes.
+func (m *Medium) Spare() int64 { return m.Capacity() / SpareShare }

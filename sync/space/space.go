@@ -38,6 +38,7 @@ type Bundle struct {
 	Name     string
 	Size     int64     // bytes
 	Exporter refs.Feed // who signed it; zero when nobody can tell
+	Own      bool      // our own identity signed it
 	Stranger bool      // we do not trust the exporter, or nobody can tell who it is
 	Messages int64     // that it claims to hold, the useless ones too: the same for everybody who looks
 	Runs     []Run

@@ -25,7 +25,7 @@ func (p *Peer) acknowledge(sc *scene) (bool, error) {
 		return false, err
 	}
 	mine := sc.mine
-	if mine.newest != nil && mine.newest.sameNews(h) {
+	if mine.newest != nil && mine.newest.sameNews(h) && !sc.isFading() {
 		return false, nil
 	}
 	counter, err := p.ledger.counter()

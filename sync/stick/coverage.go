@@ -35,6 +35,7 @@ type source struct {
 	accused []int
 
 	learnt bool // something of this is not in the ledger yet
+	fresh  bool // written in this visit
 }
 
 // usable reports whether messages of the bundle can be taken in.
@@ -90,7 +91,7 @@ type judge struct {
 func (j *judge) coverage(sources []*source) (*vector.Ranges, error) {
 	var spans []vector.Span
 	for _, s := range sources {
-		if s.broken != "" || s.network != j.network || !slices.Contains(j.reads, s.codec) || !s.checked {
+		if !j.readable(s) {
 			continue
 		}
 		trusted := j.trusts(s.exporter)
@@ -110,6 +111,11 @@ func (j *judge) coverage(sources []*source) (*vector.Ranges, error) {
 		}
 	}
 	return vector.FromSpans(spans), nil
+}
+
+// readable reports whether every receiver can read the bundle, and we did once.
+func (j *judge) readable(s *source) bool {
+	return s.broken == "" && s.network == j.network && slices.Contains(j.reads, s.codec) && s.checked
 }
 
 // counts reports whether a run counts. What agrees once agrees for ever: our

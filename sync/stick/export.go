@@ -22,7 +22,7 @@ var ErrUnknownNode = errors.New("no have of it was ever seen: visit a stick that
 
 // plan returns what to write to a medium.
 func (p *Peer) plan(sc *scene, o ExportOptions, explicit bool, rep *Report) ([]piece, error) {
-	d, err := p.demand(sc.others, o, explicit)
+	d, err := p.demand(sc, o, explicit)
 	if err != nil {
 		return nil, err
 	}
@@ -30,8 +30,9 @@ func (p *Peer) plan(sc *scene, o ExportOptions, explicit bool, rep *Report) ([]p
 	if err != nil {
 		return nil, err
 	}
-	j := &judge{network: p.Network, reads: d.reads(), trusts: p.trusts, store: h}
-	covered, err := j.coverage(sc.sources)
+	sc.held, sc.patient = h, d.patient
+	sc.judge = &judge{network: p.Network, reads: d.reads(), trusts: p.trusts, store: h}
+	covered, err := sc.judge.coverage(sc.sources)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +52,7 @@ func (p *Peer) plan(sc *scene, o ExportOptions, explicit bool, rep *Report) ([]p
 
 // demand decides whom an export serves: the one it is for; or the known
 // stores, and somebody unknown when nobody else is known or it is asked for.
-func (p *Peer) demand(others []*Have, o ExportOptions, explicit bool) (*demand, error) {
+func (p *Peer) demand(sc *scene, o ExportOptions, explicit bool) (*demand, error) {
 	if (o.To != refs.Feed{}) || (o.ToStore != ID{}) {
 		haves, err := p.ledger.newestOf(o.To, o.ToStore)
 		if err == nil && len(haves) == 0 {
@@ -59,14 +60,17 @@ func (p *Peer) demand(others []*Have, o ExportOptions, explicit bool) (*demand, 
 		}
 		return &demand{own: p.Keys.Feed(), haves: haves}, err
 	}
-	d := &demand{own: p.Keys.Feed(), unknown: explicit || o.All || len(others) == 0}
-	for _, h := range others {
+	d := &demand{own: p.Keys.Feed(), unknown: explicit || o.All || len(sc.others) == 0}
+	d.patient = !d.unknown
+	for _, h := range sc.others {
 		switch {
 		case !h.Reading(formatBundle) || !h.Reading(codecOf(o)):
 			// Nothing we write would ever reach it: serving it would fill
 			// the medium with copies.
-		case p.trusts(h.Identity):
+		case p.trusts(h.Identity) && sc.isLive(h):
 			d.haves = append(d.haves, h)
+		case p.trusts(h.Identity):
+			d.dormant = append(d.dormant, h)
 		default:
 			d.strangers = append(d.strangers, h)
 		}
@@ -121,57 +125,51 @@ type exporter struct {
 	rep    *Report
 	report func(Progress)
 	o      ExportOptions
-	room   int64 // bytes that may still be written
+	free   int64 // bytes there is room for
+	budget int64 // bytes that the user wants to be written at most
+	unreal int64 // bytes that a dry run would have written, less those it would have freed
 	done   Progress
 	feeds  map[refs.Feed]bool
 }
 
 func (p *Peer) newExporter(plan []piece, o ExportOptions, room int64, rep *Report, report func(Progress)) *exporter {
-	if o.MaxSize > 0 {
-		room = min(room, o.MaxSize)
+	e := &exporter{Peer: p, rep: rep, report: report, o: o, free: room, budget: o.MaxSize, feeds: make(map[refs.Feed]bool)}
+	if o.MaxSize <= 0 {
+		e.budget = maxNumber
 	}
-	e := &exporter{Peer: p, rep: rep, report: report, o: o, room: room, feeds: make(map[refs.Feed]bool)}
 	e.done.TotalMessages = messages(plan)
 	return e
 }
 
-// export writes a plan to the medium, bundle by bundle.
-func (p *Peer) export(ctx context.Context, sc *scene, plan []piece, o ExportOptions, rep *Report, report func(Progress)) error {
-	if len(plan) == 0 {
-		return nil
-	}
-	room, err := p.room(sc.stick)
-	if err != nil {
-		return err
-	}
-	e := p.newExporter(plan, o, room, rep, report)
-	rest := plan
+// pack writes a plan to the medium, bundle by bundle, and returns what there
+// was no room for.
+func (e *exporter) pack(ctx context.Context, sc *scene, plan []piece) (rest []piece, err error) {
+	rest = plan
 	for len(rest) > 0 {
-		w := bundle.NewWriter(p.Keys, bundle.Header{Network: p.Network, Codec: o.Codec}, bundle.WriterOptions{})
+		w := bundle.NewWriter(e.Keys, bundle.Header{Network: e.Network, Codec: e.o.Codec}, bundle.WriterOptions{})
 		full := false
 		if rest, full, err = e.fill(ctx, w, rest, bundle.TargetSize); err != nil {
-			return err
+			return nil, err
 		}
 		if w.Messages() == 0 {
 			break
 		}
-		room := e.room
+		room := e.room()
 		if err := e.write(sc, w); err != nil {
-			return err
+			return nil, err
 		}
 		// The limit was held for the worst case: what compression left of it
 		// is worth another bundle only when it is a lot.
-		if full && e.room < room/2 {
+		if full && e.room() < room/2 {
 			break
 		}
 	}
-	e.leave(rest)
-	return nil
+	return rest, nil
 }
 
 // giveBundle writes one bundle to w.
 func (p *Peer) giveBundle(ctx context.Context, w io.Writer, o ExportOptions, rep *Report, report func(Progress)) error {
-	d, err := p.demand(nil, o, true)
+	d, err := p.demand(&scene{}, o, true)
 	if err != nil {
 		return err
 	}
@@ -208,19 +206,10 @@ func (p *Peer) giveBundle(ctx context.Context, w io.Writer, o ExportOptions, rep
 	return nil
 }
 
-// room returns how many bytes an export may write.
-func (p *Peer) room(st *Stick) (int64, error) {
-	free, _, err := durable.FreeSpace(st.root.Name())
-	if err != nil {
-		return 0, fmt.Errorf("asking for free space on the stick: %w", err)
-	}
-	return max(0, int64(min(free, 1<<62))-p.Reserve), nil
-}
-
 // fill adds pieces to a bundle until it has the target size or the room for
 // it ends (full), and returns what is left. A feed stands in a bundle once.
 func (e *exporter) fill(ctx context.Context, w *bundle.Writer, plan []piece, target int64) (rest []piece, full bool, err error) {
-	limit := min(target, e.room)
+	limit := min(target, e.room())
 	pages := pager{store: e.Store}
 	for i := range plan {
 		for s := &plan[i].Span; s.First <= s.Last; s.First++ {
@@ -284,7 +273,7 @@ func (e *exporter) write(sc *scene, w *bundle.Writer) error {
 		}
 	}
 	e.done.Bytes += m.FileSize()
-	e.room -= m.FileSize()
+	e.spend(m.FileSize())
 	e.account(m)
 	return nil
 }
@@ -310,18 +299,21 @@ func (e *exporter) place(sc *scene, m *bundle.Manifest, b *bundle.Writer) error 
 	}
 	e.rep.Unverified = e.rep.Unverified || !res.Verified
 	e.rep.Names = append(e.rep.Names, path)
-	return e.remember(sc, entry{m.Name(), path, m.FileSize()})
+	return e.remember(sc, entry{m.Name(), path, m.FileSize()}, res.Verified)
 }
 
-// remember takes a bundle we wrote into the ledger: it needs no checking.
-func (e *exporter) remember(sc *scene, placed entry) error {
+// remember takes a bundle we wrote into the ledger. When it was read back from
+// the medium it needs no checking; otherwise the next visit does that.
+func (e *exporter) remember(sc *scene, placed entry, verified bool) error {
 	name := placed.name
 	r, closer, err := sc.stick.openBundle(placed)
 	if err != nil {
 		return fmt.Errorf("reading bundle %s back: %w", name, err)
 	}
 	defer closer.Close()
-	s := &source{facts: factsOf(r), size: placed.size, checked: true, learnt: true, answered: sc.doubters(name)}
+	s := &source{facts: factsOf(r), size: placed.size, checked: verified, fresh: true, learnt: true, answered: sc.doubters(name)}
+	s.label, s.read = placed.path, make(map[int]bool)
+	s.open = func() (*bundle.Reader, io.Closer, error) { return sc.stick.openBundle(placed) }
 	for i := range s.frames {
 		for k := range s.frames[i].runs {
 			s.frames[i].runs[k].agreed, s.frames[i].runs[k].proved = true, true

@@ -13,30 +13,40 @@ import (
 // that no stick ever shows.
 type demand struct {
 	own       refs.Feed
-	haves     []*Have // known stores
+	haves     []*Have // live stores of nodes that we trust, or the one receiver
+	dormant   []*Have // stores of such nodes that have not come by for long
 	strangers []*Have // stores of nodes that we do not know
 	unknown   bool    // somebody who lacks and wants everything
 	curious   bool    // whoever lacks something wants it
+
+	// patient: what only dormant stores and strangers lack may wait until
+	// there is space to spare.
+	patient bool
 }
 
 // needs returns what of a feed that we hold to seq at least one receiver
-// lacks and wants: always its end. known says that a known store wants it.
-func (d *demand) needs(feed refs.Feed, seq int64) (span vector.Span, known bool) {
-	first := seq + 1
-	for _, h := range d.haves {
-		if held := h.Holds(feed); held < seq && d.wants(h, feed) {
-			first, known = min(first, held+1), true
-		}
+// lacks and wants: always its end. live is the first message that a live store
+// wants, known the first that one of those or a dormant one does; seq+1 when
+// there is none.
+func (d *demand) needs(feed refs.Feed, seq int64) (span vector.Span, live, known int64) {
+	live = d.lacking(d.haves, feed, seq+1)
+	known = d.lacking(d.dormant, feed, live)
+	first := d.lacking(d.strangers, feed, known)
+	if d.unknown {
+		first = 1
 	}
-	for _, h := range d.strangers {
+	return vector.Span{Feed: feed, First: first, Last: seq}, live, known
+}
+
+// lacking returns the first message of a feed that one of the stores lacks and
+// wants, if that is below first.
+func (d *demand) lacking(haves []*Have, feed refs.Feed, first int64) int64 {
+	for _, h := range haves {
 		if held := h.Holds(feed); held < first-1 && d.wants(h, feed) {
 			first = held + 1
 		}
 	}
-	if d.unknown {
-		first = 1
-	}
-	return vector.Span{Feed: feed, First: first, Last: seq}, known
+	return first
 }
 
 // wants reports whether a store is to be served with a feed.
@@ -47,15 +57,17 @@ func (d *demand) wants(h *Have, feed refs.Feed) bool {
 // reads returns the formats that every known receiver reads.
 func (d *demand) reads() []string {
 	return slices.DeleteFunc(ourFormats(), func(name string) bool {
-		return slices.ContainsFunc(d.haves, func(h *Have) bool { return !h.Reading(name) })
+		lacks := func(h *Have) bool { return !h.Reading(name) }
+		return slices.ContainsFunc(d.haves, lacks) || slices.ContainsFunc(d.dormant, lacks)
 	})
 }
 
 // piece is a span to write, with what decides its turn.
 type piece struct {
 	vector.Span
-	class int // 0 own feed, 1 wanted by a known store, 2 the rest
-	hops  int // distance, the highest for feeds out of reach
+	live  int64 // the first message that a live store wants; what is before it may wait
+	class int   // 0 own feed, 1 wanted by a known store, 2 the rest
+	hops  int   // distance, the highest for feeds out of reach
 }
 
 // exportPlan returns what to write, in the order of writing.
@@ -65,7 +77,7 @@ func exportPlan(held vector.Clock, d *demand, covered *vector.Ranges, policy Pol
 		if wants != nil && !wants(feed) {
 			continue
 		}
-		span, known := d.needs(feed, seq)
+		span, live, known := d.needs(feed, seq)
 		if span.Len() == 0 {
 			continue
 		}
@@ -73,8 +85,8 @@ func exportPlan(held vector.Clock, d *demand, covered *vector.Ranges, policy Pol
 		if len(missing) == 0 {
 			continue
 		}
-		p := piece{class: 2, hops: distance(policy, feed)}
-		if known {
+		p := piece{class: 2, hops: distance(policy, feed), live: live}
+		if known <= seq {
 			p.class = 1
 		}
 		if feed == own {

@@ -281,8 +281,9 @@ const (
 	maxVisit = 1 << 32 // where there is no other number to compare with
 )
 
-// newestVisit returns the highest visit number that can be believed. What our
-// own store and those that we trust say is the measure of what others say.
+// newestVisit returns the highest visit number that can be believed: of our own
+// store and those that we trust or, where there is none of them, of others. A
+// stranger who jumps ahead must not make those we trust look long gone.
 func newestVisit(haves []*Have, own *Have, trusts func(refs.Feed) bool) uint64 {
 	var trusted, others []uint64
 	if own != nil {
@@ -295,13 +296,15 @@ func newestVisit(haves []*Have, own *Have, trusts func(refs.Feed) bool) uint64 {
 			others = append(others, h.Visit)
 		}
 	}
-	return climb(climb(0, trusted), others)
+	if len(trusted) > 0 {
+		return climb(trusted)
+	}
+	return climb(others)
 }
 
-// climb returns the newest of some visit numbers and one that is believed
-// already, if it is not 0. What lies too far above the others counts as one
-// more.
-func climb(newest uint64, visits []uint64) uint64 {
+// climb returns the newest of some visit numbers. What lies too far above the
+// others counts as one more.
+func climb(visits []uint64) (newest uint64) {
 	slices.Sort(visits)
 	for _, v := range visits {
 		limit := newest + maxJump

@@ -8,7 +8,9 @@ import (
 	"github.com/ssbsync/ssbsync/spec/keys"
 	"github.com/ssbsync/ssbsync/spec/refs"
 	"github.com/ssbsync/ssbsync/store"
+	"github.com/ssbsync/ssbsync/store/durable"
 	"github.com/ssbsync/ssbsync/sync/ingest"
+	"github.com/ssbsync/ssbsync/sync/space"
 )
 
 // Policy says whose messages matter to this node. Its methods are called
@@ -59,12 +61,32 @@ type Config struct {
 	Guard *Guard
 
 	// Reserve is the free space in bytes that an export leaves on a medium;
-	// 0 means 1 MiB.
+	// 0 means DefaultReserve.
 	Reserve int64
+
+	// Part is how many bytes the bundles on a medium may take in all; 0 means
+	// as many as there is room for.
+	Part int64
+
+	// Space decides what goes when a medium is full; nil means
+	// space.NeedScore.
+	Space space.Policy
+
+	// Merging says when small bundles are merged.
+	Merging space.MergeOptions
+
+	// FreeSpace tells how many bytes can be written to the file system of a
+	// folder, and how large it is; nil means durable.FreeSpace.
+	FreeSpace func(path string) (free, total uint64, err error)
 
 	// Now tells the time for the seconds in reports; nil means time.Now.
 	Now func() time.Time
 }
+
+// DefaultReserve is the free space in bytes that is left on a medium, besides
+// what our have will take: file systems get slow when they are full, and
+// others must be able to leave word.
+const DefaultReserve = 1 << 20
 
 // Peer is this node at a medium. Its methods may be called from several
 // goroutines; visits take turns.
@@ -72,6 +94,8 @@ type Peer struct {
 	Config               // not changed
 	turn   chan struct{} // holds one token while no visit is under way
 	ledger *ledger
+
+	fault func(step, name string) error // tests
 }
 
 // New returns a Peer.
@@ -80,7 +104,13 @@ func New(c Config) (*Peer, error) {
 		return nil, errors.New("stick: store, ingest, keys and policy must be set")
 	}
 	if c.Reserve == 0 {
-		c.Reserve = 1 << 20
+		c.Reserve = DefaultReserve
+	}
+	if c.Space == nil {
+		c.Space = space.NeedScore{}
+	}
+	if c.FreeSpace == nil {
+		c.FreeSpace = durable.FreeSpace
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -22,6 +22,10 @@ type scene struct {
 	others  []*Have   // accepted haves of the stores that left one here
 	mine    *ownHaves
 	visit   uint64 // highest visit number among the accepted haves
+
+	held    *held  // what we hold when the export is planned
+	judge   *judge // what counts then
+	patient bool   // what nobody who comes by needs may wait
 }
 
 // look lists the medium and gets to know the bundles that are new on it. What

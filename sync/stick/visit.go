@@ -119,13 +119,18 @@ func (p *Peer) give(ctx context.Context, sc *scene, o ExportOptions, explicit bo
 	if err := p.clean(sc); err != nil {
 		return false, err
 	}
+	if !explicit && o.MaxSize <= 0 {
+		if err := p.merge(ctx, sc, rep, progress); err != nil {
+			return false, err
+		}
+	}
 	wrote := false
 	if !o.NoHave {
 		if wrote, err = p.acknowledge(sc); err != nil {
 			return false, err
 		}
 	}
-	if wrote || rep.Bundles > 0 {
+	if wrote || rep.Bundles+rep.Merged+rep.Removed > 0 {
 		if err := durable.SyncFS(sc.stick.root); err != nil {
 			return wrote, fmt.Errorf("syncing the stick: %w", err)
 		}
