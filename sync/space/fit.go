@@ -21,41 +21,113 @@ type Fit struct {
 	Frees  int64         // bytes of what is removed
 }
 
-// displace is how many times more a piece must be needed, per byte, than a
-// bundle that somebody needs as well and that goes for it. Without a margin
-// two would take turns in being written.
+// displace is how many times more what is written must be needed than what
+// somebody needs as well and that goes for it. Without a margin two would take
+// turns in being written.
 const displace = 2
 
 // Make decides which bundles go to make place for pieces, and which pieces are
 // worth that. What live stores need most comes first. Nothing goes when
-// everything fits into the room there is.
+// everything fits into the room there is, and nothing goes in vain.
 func Make(p Policy, m *Medium, pieces []Piece) Fit {
-	chunks := m.chunks(pieces)
-	room := m.Room
-	var candidates []Candidate
-	asked := false
-	var fit Fit
-	for i := range chunks {
-		c := &chunks[i]
-		if c.bytes > room && !asked {
-			candidates, asked = p.Candidates(m), true
-		}
+	f := fitter{Medium: m, chunks: m.chunks(pieces), room: m.Room}
+	if !f.takeAll() {
+		f.candidates = p.Candidates(m)
+		f.takeFree()
+		f.takePressed()
+	}
+	f.fit.sort(f.chunks)
+	return f.fit
+}
+
+// fitter is Make on its way.
+type fitter struct {
+	*Medium
+	chunks     []chunk // what is needed most first
+	candidates []Candidate
+	room       int64
+	fit        Fit
+}
+
+// takeAll takes every chunk if there is room for all.
+func (f *fitter) takeAll() bool {
+	var sum int64
+	for i := range f.chunks {
+		sum += f.chunks[i].bytes
+	}
+	for i := range f.chunks {
+		f.chunks[i].fits = sum <= f.room
+	}
+	return sum <= f.room
+}
+
+// takeFree takes chunks as far as the room goes, and what nobody needs makes
+// room for more.
+func (f *fitter) takeFree() {
+	for i := range f.chunks {
+		c := &f.chunks[i]
 		n, gain := 0, int64(0)
-		for n < len(candidates) && room+gain < c.bytes && candidates[n].Need*displace < c.need {
-			gain += m.Bundles[candidates[n].Bundle].Size
+		for c.need > 0 && f.room+gain < c.bytes && n < len(f.candidates) && f.candidates[n].Need == 0 {
+			gain += f.sizeOf(n)
 			n++
 		}
-		if room+gain < c.bytes {
-			continue // nothing goes in vain
+		if f.room+gain >= c.bytes {
+			f.remove(n)
+			f.take(c)
 		}
-		fit.Remove = append(fit.Remove, candidates[:n]...)
-		candidates = candidates[n:]
-		fit.Frees += gain
-		room += gain - c.bytes
-		c.fits = true
 	}
-	fit.sort(chunks)
-	return fit
+}
+
+// takePressed removes what is needed for what is needed more: as much as it
+// takes until something else fits, if all that fits then is worth it.
+func (f *fitter) takePressed() {
+	f.candidates = slices.DeleteFunc(f.candidates, func(c Candidate) bool { return c.Need == 0 })
+	for n, gain, loss := 0, int64(0), 0.0; n < len(f.candidates); {
+		gain += f.sizeOf(n)
+		loss += f.candidates[n].Need * float64(f.sizeOf(n))
+		n++
+		list, need := f.wouldFit(f.room + gain)
+		if len(list) == 0 {
+			continue
+		}
+		if need < displace*loss {
+			return
+		}
+		f.remove(n)
+		for _, i := range list {
+			f.take(&f.chunks[i])
+		}
+		n, gain, loss = 0, 0, 0
+	}
+}
+
+// wouldFit returns the chunks not taken yet that fit into so much room
+// together, and how badly they are needed.
+func (f *fitter) wouldFit(room int64) (list []int, need float64) {
+	for i := range f.chunks {
+		if c := &f.chunks[i]; !c.fits && c.need > 0 && c.bytes <= room {
+			room -= c.bytes
+			list, need = append(list, i), need+c.need*float64(c.bytes)
+		}
+	}
+	return list, need
+}
+
+func (f *fitter) sizeOf(n int) int64 { return f.Bundles[f.candidates[n].Bundle].Size }
+
+// remove lets the first n candidates go.
+func (f *fitter) remove(n int) {
+	for i := range n {
+		f.fit.Frees += f.sizeOf(i)
+		f.room += f.sizeOf(i)
+	}
+	f.fit.Remove = append(f.fit.Remove, f.candidates[:n]...)
+	f.candidates = f.candidates[n:]
+}
+
+func (f *fitter) take(c *chunk) {
+	f.room -= c.bytes
+	c.fits = true
 }
 
 // chunk is a part of a piece.
