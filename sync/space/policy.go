@@ -104,7 +104,7 @@ func (m *Medium) lackedBlob(id refs.Blob) bool {
 type rated struct {
 	bundle  int
 	need    float64 // to live stores
-	dormant float64 // to all, also those that have not come by for long
+	dormant float64 // to those that have not come by for long
 	size    int64
 }
 
@@ -112,8 +112,9 @@ func (m *Medium) rate(i int) rated {
 	b := &m.Bundles[i]
 	r := rated{bundle: i, size: max(b.Size, 1)}
 	for k := range b.Runs {
-		r.need += m.Need(b.Runs[k].Span)
-		r.dormant += m.dormantNeed(b.Runs[k].Span)
+		live, dormant := m.need(b.Runs[k].Span)
+		r.need += live
+		r.dormant += dormant
 	}
 	r.need /= float64(r.size)
 	r.dormant /= float64(r.size)

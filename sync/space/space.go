@@ -90,22 +90,26 @@ func (m *Medium) Capacity() int64 {
 // wants it, d being its distance from the store's newest message of that
 // feed. So the next message of a feed counts 1 for everyone who waits for it,
 // and one that somebody can use only after a thousand others next to nothing.
-func (m *Medium) Need(s vector.Span) float64 { return m.need(s, (*Store).pins) }
-
-// dormantNeed is Need with the stores that have not come by for long.
-func (m *Medium) dormantNeed(s vector.Span) float64 {
-	return m.need(s, func(s *Store) bool { return s.Trusted })
+func (m *Medium) Need(s vector.Span) float64 {
+	live, _ := m.need(s)
+	return live
 }
 
-func (m *Medium) need(s vector.Span, counts func(*Store) bool) float64 {
-	var sum float64
+// need is Need, of live stores and of those that have not come by for long.
+func (m *Medium) need(s vector.Span) (live, dormant float64) {
 	offered := m.Offered != nil && m.Offered(s.Feed)
 	for i := range m.Stores {
-		if st := &m.Stores[i]; counts(st) && (offered || st.Wants(s.Feed)) {
-			sum += closeness(s, st.Holds(s.Feed))
+		st := &m.Stores[i]
+		if !st.Trusted || !offered && !st.Wants(s.Feed) {
+			continue
+		}
+		if c := closeness(s, st.Holds(s.Feed)); st.Live {
+			live += c
+		} else {
+			dormant += c
 		}
 	}
-	return sum
+	return live, dormant
 }
 
 // pins reports whether the store has a say in what stays.
@@ -122,9 +126,9 @@ func closeness(s vector.Span, seq int64) float64 {
 
 // harmonic returns 1 + 1/2 + … + 1/n, to about six digits.
 func harmonic(n int64) float64 {
-	if n > 32 {
+	if n > 8 {
 		x := float64(n)
-		return math.Log(x) + 0.57721566490153286 + 1/(2*x)
+		return math.Log(x) + 0.57721566490153286 + 1/(2*x) - 1/(12*x*x)
 	}
 	var sum float64
 	for k := n; k >= 1; k-- {
