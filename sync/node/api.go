@@ -42,6 +42,8 @@ func (n *Node) newMux() *muxrpc.Mux {
 	m := muxrpc.NewMux()
 	n.addBasics(m)
 	n.addReads(m)
+	n.addPrivate(m)
+	n.addGroups(m)
 	n.addFriends(m)
 	n.addPeers(m)
 	n.addReplication(m)

@@ -12,10 +12,11 @@ import (
 
 // newTypeIndex orders messages by the type of their content, then by arrival.
 // Its keys are the type as it is spelt in JSON, without quotes, and a zero
-// byte. Private messages have no type here.
-func newTypeIndex() *index {
-	return &index{name: "node.type", title: "type", rows: func(rec *store.Record, add func([]byte)) {
-		view, err := message.Fields(rec.Value)
+// byte. Private messages for us have the type that they have in clear: plain
+// returns them so.
+func newTypeIndex(plain func(*store.Record) *store.Record) *index {
+	return &index{name: "node.type.2", title: "type", was: []string{"node.type"}, rows: func(rec *store.Record, add func([]byte)) {
+		view, err := message.Fields(plain(rec).Value)
 		if err != nil {
 			return
 		}
@@ -45,6 +46,7 @@ func (n *Node) messagesByType(ctx context.Context, c *muxrpc.Call, st *muxrpc.St
 	if err != nil {
 		return err
 	}
+	n.privately(&q)
 	after, before, err := n.logBounds(&q)
 	if err != nil {
 		return err

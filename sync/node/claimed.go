@@ -26,6 +26,7 @@ func (n *Node) createFeedStream(ctx context.Context, c *muxrpc.Call, st *muxrpc.
 	if err != nil {
 		return err
 	}
+	n.privately(&q)
 	low, high := q.timeKeys()
 	return n.streamIndex(ctx, st, &q, &span{index: n.claimed, low: low, high: high,
 		items: func(key []byte, rec *store.Record, yield func([]byte)) { yield(q.resolved(key, rec)) }})

@@ -26,10 +26,6 @@ func checkContent(content json.RawMessage) error {
 	if !ok {
 		return usage("the content is not JSON")
 	}
-	if recps := members["recps"]; !falsy(recps) {
-		// Published as it is it would be readable for everybody.
-		return fmt.Errorf("private message requested, but no boxers could encrypt these recps: %.200s", recps)
-	}
 	return checkType(members["type"])
 }
 

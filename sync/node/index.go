@@ -62,6 +62,9 @@ func (n *Node) dropEarlier(ix *index) error {
 // catchUp indexes what was received since the last time. A kill in between
 // costs only the pages under way.
 func (n *Node) catchUp(ctx context.Context, ix *index) error {
+	if err := n.private.catchUp(ctx); err != nil {
+		return err
+	}
 	ix.mu.Lock()
 	defer ix.mu.Unlock()
 	after, err := n.store.Cursor(ix.name)

@@ -36,12 +36,13 @@ const (
 // newLinksIndex lists the links of messages by what they lead to. Its keys are
 // the beginning of the destination, the relation as it is spelt and a zero
 // byte, and the beginning of the author without sigil. The links of one author
-// are found in the author's messages.
-func newLinksIndex() *index {
-	return &index{name: "node.links.2", title: "links", was: []string{"node.links", "node.backlinks"},
+// are found in the author's messages. Private messages for us have the links that
+// they have in clear: plain returns them so.
+func newLinksIndex(plain func(*store.Record) *store.Record) *index {
+	return &index{name: "node.links.3", title: "links", was: []string{"node.links", "node.backlinks", "node.links.2"},
 		rows: func(rec *store.Record, add func([]byte)) {
 			author := rec.Feed.String()
-			eachLink(rec, func(rel, dest []byte) { add(destKey(dest, rel, author)) })
+			eachLink(plain(rec), func(rel, dest []byte) { add(destKey(dest, rel, author)) })
 		}}
 }
 
@@ -152,13 +153,14 @@ func (n *Node) links(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stream) err
 	if err != nil {
 		return err
 	}
+	n.privately(&q.query)
 	sp := span{index: n.byTarget, low: q.prefix()}
 	if len(sp.low) > 0 {
 		sp.high = nextKey(sp.low)
 	}
 	sp.items = func(key []byte, rec *store.Record, yield func([]byte)) {
 		source := rec.Feed.String()
-		for _, l := range linksAt(key[:len(key)-rxLen], rec) {
+		for _, l := range linksAt(key[:len(key)-rxLen], n.private.plain(rec)) {
 			if q.matches(source, l.rel, l.dest) {
 				yield(q.format(source, l, rec))
 			}
@@ -189,7 +191,7 @@ func (n *Node) linksFrom(ctx context.Context, s *sender, q *linksQuery, last uin
 		for i := range page {
 			rec := &page[i]
 			next = rec.Seq + 1
-			eachLink(rec, func(rel, dest []byte) {
+			eachLink(n.private.plain(rec), func(rel, dest []byte) {
 				if l := (link{string(rel), string(dest)}); rec.Rx <= last && q.matches(q.source, l.rel, l.dest) {
 					all = append(all, sourceLink{l, rec.Rx})
 				}
@@ -295,6 +297,10 @@ func testLink(link, want string) bool {
 
 // format returns a link in the shape the query asks for.
 func (q *linksQuery) format(source string, l link, rec *store.Record) []byte {
+	if q.reveal != nil {
+		open := q.reveal(*rec)
+		rec = &open
+	}
 	if !q.meta && !(q.Keys && q.values) {
 		if q.Keys {
 			return strconv.AppendQuote(nil, rec.ID.String())

@@ -76,6 +76,7 @@ type Node struct {
 	opened  atomic.Pointer[gossip.Gossip]  // what network returned
 	server  atomic.Pointer[server]         // nil unless Run does
 
+	private                   *privates
 	claimed, byType, byTarget *index
 	indexes                   []*index // all of them
 	indexStart                uint64   // how far they had come at the start
@@ -172,6 +173,7 @@ func (n *Node) openParts() (err error) {
 		return err
 	}
 	n.policy = newPolicy(n)
+	n.private = newPrivates(n)
 	n.guard = stick.NewGuard(n.store, n.keys.Feed())
 	n.ingest = ingest.New(ingest.Config{
 		Store: n.store, Net: n.hmac, Waiting: store.WaitingLimits{Wanted: n.policy.Wants},
@@ -192,7 +194,7 @@ func (n *Node) openParts() (err error) {
 // openIndexes lists the indexes and drops what earlier versions left of them.
 // They are read and written when they are needed.
 func (n *Node) openIndexes() error {
-	n.claimed, n.byType, n.byTarget = newClaimedIndex(), newTypeIndex(), newLinksIndex()
+	n.claimed, n.byType, n.byTarget = newClaimedIndex(), newTypeIndex(n.private.plain), newLinksIndex(n.private.plain)
 	n.indexes = []*index{n.claimed, n.byType, n.byTarget}
 	n.indexStart = n.store.Last()
 	for _, ix := range n.indexes {

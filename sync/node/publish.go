@@ -13,7 +13,7 @@ import (
 )
 
 // publish appends a message to the own feed: publish(content). It answers the
-// message once it is durable.
+// message once it is durable. What names recipients, as recps, is boxed for them.
 func (n *Node) publish(ctx context.Context, c *muxrpc.Call) (any, error) {
 	return n.publishContent(ctx, argument(c, 0))
 }
@@ -23,16 +23,11 @@ func (n *Node) publishContent(ctx context.Context, content json.RawMessage) (jso
 	if err := checkContent(content); err != nil {
 		return nil, err
 	}
-	if err := n.mayPublish(); err != nil {
-		return nil, err
-	}
-	rec, err := n.ingest.Publish(ctx, n.keys.Feed(), func(head message.Head) (*message.Message, error) {
-		return n.create(head, content)
-	})
+	made, err := n.contentFor(ctx, content)
 	if err != nil {
 		return nil, err
 	}
-	return json.RawMessage(appendKVT(nil, rec)), nil
+	return n.appendOwn(ctx, made)
 }
 
 // mayPublish refuses while publishing would fork the own feed.

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/ssbsync/ssbsync/spec/muxrpc"
+	"github.com/ssbsync/ssbsync/store"
 )
 
 // query is the argument of the read streams (createLogStream and its
@@ -23,6 +24,10 @@ type query struct {
 	Raw              bool
 	ID               string
 	Type             string
+
+	// reveal, when set, returns a record with its content in clear if it is a
+	// private message for us.
+	reveal func(store.Record) store.Record
 }
 
 // setting is a boolean as JavaScript programs write it: missing, false, true,

@@ -36,8 +36,10 @@ func (n *Node) addReads(m *muxrpc.Mux) {
 	m.Source("links", n.links)
 }
 
-// get answers the value of a message: get(id), get({id, meta}) or, by its
-// number in createRawLogStream, get(number) for the whole.
+// get answers the value of a message: get(id), get({id, meta, private, unbox})
+// or, by its number in createRawLogStream, get(number) for the whole. With
+// private, content that is for us comes in clear, and with unbox, or as
+// "id?unbox=key", what that key opens.
 func (n *Node) get(_ context.Context, c *muxrpc.Call) (any, error) {
 	raw := bytes.TrimSpace(argument(c, 0))
 	if falsy(raw) && string(raw) != "0" {
@@ -48,6 +50,9 @@ func (n *Node) get(_ context.Context, c *muxrpc.Call) (any, error) {
 	var want struct {
 		ID   string  `json:"id"`
 		Meta setting `json:"meta"`
+
+		Private setting `json:"private"`
+		Unbox   string  `json:"unbox"`
 	}
 	switch {
 	case json.Unmarshal(raw, &number) == nil:
@@ -61,16 +66,33 @@ func (n *Node) get(_ context.Context, c *muxrpc.Call) (any, error) {
 	default:
 		return nil, wrongType(0, "object")
 	}
-	name, _, _ := strings.Cut(text, "?") // a key to unbox it with
+	name, query, _ := strings.Cut(text, "?")
 	id, err := refs.ParseMessage(name)
 	if err != nil {
 		return nil, errors.New("ssb-db.get: key *must* be a ssb message id or a flume offset")
 	}
-	return n.getID(id, want.Meta.truthy())
+	reveal := func(rec store.Record) store.Record { return rec }
+	if query != "" { // a link with a key
+		link, err := refs.ParseLink(text)
+		if err != nil {
+			return nil, err
+		}
+		want.Private, want.Unbox = settingTrue, strings.ReplaceAll(link.Query.Get("unbox"), " ", "+")
+	}
+	switch {
+	case want.Private == settingTrue && want.Unbox != "":
+		reveal = func(rec store.Record) store.Record { return revealWith(rec, want.Unbox) }
+	case want.Private == settingTrue:
+		reveal = n.private.reveal
+	}
+	return n.getID(id, want.Meta.truthy(), reveal)
 }
 
-func (n *Node) getID(id refs.Message, whole bool) (any, error) {
+func (n *Node) getID(id refs.Message, whole bool, reveal func(store.Record) store.Record) (any, error) {
 	rec, err := n.store.ByID(id)
+	if err == nil {
+		rec = reveal(rec)
+	}
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return nil, &muxrpc.RemoteError{Name: "NotFoundError", Message: fmt.Sprintf("Key not found in database [%s]", id)}

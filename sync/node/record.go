@@ -29,6 +29,9 @@ func appendNumbered(dst []byte, rec store.Record) []byte {
 // shape returns what a read stream sends for a message: the whole, the id
 // alone or the value alone, by the options keys and values.
 func (q *query) shape(rec store.Record) []byte {
+	if q.reveal != nil && q.Values {
+		rec = q.reveal(rec)
+	}
 	switch {
 	case q.Keys && q.Values:
 		return appendKVT(nil, rec)

@@ -72,6 +72,7 @@ func (n *Node) createLogStream(ctx context.Context, c *muxrpc.Call, st *muxrpc.S
 	if err != nil {
 		return err
 	}
+	n.privately(&q)
 	return ended(n.streamLog(ctx, newSender(st, &q), after, before))
 }
 
@@ -200,6 +201,7 @@ func (n *Node) createUserStream(ctx context.Context, c *muxrpc.Call, st *muxrpc.
 	if err != nil {
 		return err
 	}
+	n.privately(&q)
 	s := newSender(st, &q)
 	first, last := q.bounds(1, math.MaxInt32)
 	if q.Reverse {
