@@ -88,14 +88,19 @@ func (p *packer) buffer() []byte { return take(p.buffers) }
 
 // size bounds the bytes of all frames: exact but for the last few.
 func (p *packer) size() int64 {
-	for p.settled < len(p.frames)-lag {
+	p.settle(len(p.frames) - lag)
+	return p.exact + p.open
+}
+
+// settle waits for the first n frames.
+func (p *packer) settle(n int) {
+	for p.settled < n {
 		f := p.frames[p.settled]
 		<-f.done
 		p.exact += int64(len(f.stored))
 		p.open -= f.bound
 		p.settled++
 	}
-	return p.exact + p.open
 }
 
 func take(free chan []byte) []byte {

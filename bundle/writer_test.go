@@ -359,3 +359,33 @@ func TestSeekTable(t *testing.T) {
 		t.Fatalf("frames end at %d, seek table begins at %d", at, len(file)-len(table))
 	}
 }
+
+// TestSettle: a settled writer knows its size, and goes on.
+func TestSettle(t *testing.T) {
+	records := sample(5, 400, 600)
+	w := bundle.NewWriter(alice, bundle.Header{}, bundle.WriterOptions{})
+	w.Settle()
+	for i, r := range records {
+		if err := w.Add(r); err != nil {
+			t.Fatal(err)
+		}
+		if i%500 == 0 {
+			w.Settle()
+		}
+	}
+	before := w.Size()
+	w.Settle()
+	size := w.Size()
+	var out bytes.Buffer
+	m, err := w.Finish(&out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if size > before || size < m.FileSize() || size-m.FileSize() > 4000 {
+		t.Errorf("%d bytes, %d when settled, %d in the end", before, size, m.FileSize())
+	}
+	if r := open(t, out.Bytes()); !bytes.Equal(readAll(t, r), values(records)) {
+		t.Error("other lines came out")
+	}
+	w.Settle() // a finished one is left alone
+}
