@@ -274,7 +274,7 @@ func TestRotten(t *testing.T) {
 	data := random(5000, 1)
 	id := put(t, s, data)
 	file := filepath.Join(dir, files(t, dir)[0])
-	for _, content := range [][]byte{nil, data[:4999], append(bytes.Clone(data), 0), append([]byte{data[0] ^ 1}, data[1:]...)} {
+	for _, content := range [][]byte{data[:4999], append(bytes.Clone(data), 0), append([]byte{data[0] ^ 1}, data[1:]...)} {
 		if err := os.WriteFile(file, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -287,6 +287,26 @@ func TestRotten(t *testing.T) {
 		put(t, s, data) // heals
 		check(t, dir, open(t, dir, blobs.Config{}))
 	}
+}
+
+// TestEmptyFile: what multiblob leaves after a power cut is no blob.
+func TestEmptyFile(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, blobs.Config{})
+	data := []byte("lost in a power cut")
+	id := put(t, s, data)
+	if err := os.Truncate(filepath.Join(dir, files(t, dir)[0]), 0); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir, blobs.Config{})
+	if _, err := s.Open(id); !errors.Is(err, blobs.ErrNotFound) || s.Has(id) {
+		t.Errorf("an empty file is a blob: %v", err)
+	}
+	for info, err := range s.All() {
+		t.Errorf("listed: %+v, %v", info, err)
+	}
+	put(t, s, data)
+	check(t, dir, s)
 }
 
 // TestStrangeFiles has in the folder what does not belong there.

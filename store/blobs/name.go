@@ -69,6 +69,9 @@ func (s *Store) allIn(dir string, yield func(Info, error) bool) bool {
 		if err != nil {
 			return yield(Info{}, err)
 		}
+		if !isBlob(id, file) {
+			continue
+		}
 		if !yield(infoOf(id, file), nil) {
 			return false
 		}

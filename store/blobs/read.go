@@ -36,6 +36,10 @@ func (s *Store) Open(id refs.Blob) (*File, error) {
 		return &File{SectionReader: io.NewSectionReader(bytes.NewReader(nil), 0, 0)}, nil
 	}
 	f, info, err := durable.OpenRegular(s.root, pathOf(id), -1)
+	if err == nil && !isBlob(id, info) {
+		f.Close()
+		err = durable.ErrNotRegular
+	}
 	if err != nil {
 		return nil, notFound(id, err)
 	}

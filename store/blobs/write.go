@@ -57,6 +57,9 @@ func (s *Store) NewWriter(limit int64) (*Writer, error) {
 	return w, nil
 }
 
+// Size is how many bytes were written.
+func (w *Writer) Size() int64 { return w.size }
+
 // Write implements io.Writer. It returns ErrTooLarge when the blob grows beyond
 // its limit.
 func (w *Writer) Write(p []byte) (n int, err error) {
