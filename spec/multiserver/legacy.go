@@ -39,6 +39,11 @@ func Unix(path string, key refs.Feed) Address {
 	}
 }
 
+// Tunnel returns the address of a peer that is reached through a room.
+func Tunnel(portal, target refs.Feed) Address {
+	return Address{{Name: layerTunnel, Data: []string{portal.String(), target.String()}}, shs(target)}
+}
+
 // ParseLegacy reads "host:port:@KEY.ed25519", where the host may begin with
 // "ws://" or "wss://".
 func ParseLegacy(s string) (Address, error) {

@@ -54,7 +54,7 @@ type entry struct {
 	Known
 	addr multiserver.Address
 	next time.Time // by the injected clock; zero is now
-	seen time.Time // of an address heard on the LAN
+	seen time.Time // of a staged address that expires
 }
 
 // book is the peer book.
@@ -63,9 +63,11 @@ type book struct {
 
 	mu      sync.Mutex
 	entries map[string]*entry
-	staged  map[string]*entry // heard on the LAN, not kept
+	staged  map[string]*entry // heard on the LAN or in a room; not kept
 	dirty   map[string]bool   // addresses that the table shows otherwise
 	pubs    int
+	off     map[Group]bool // switched off
+	paused  bool
 }
 
 func openBook(s *store.Store) (*book, error) {
@@ -74,6 +76,7 @@ func openBook(s *store.Store) (*book, error) {
 		entries: make(map[string]*entry),
 		staged:  make(map[string]*entry),
 		dirty:   make(map[string]bool),
+		off:     make(map[Group]bool),
 	}
 	err := b.table.View(func(tx *store.TableTx) error {
 		return tx.Each(nil, nil, func(key, value []byte) bool {
@@ -166,21 +169,46 @@ func (b *book) remove(address string) bool {
 	return staged || e != nil
 }
 
-// hear notes an address heard on the LAN, and reports whether it is new there.
-func (b *book) hear(addr multiserver.Address, feed refs.Feed, now time.Time) bool {
+// hear stages an address, and reports whether it is new there. If it expires
+// it is to be heard again.
+func (b *book) hear(addr multiserver.Address, feed refs.Feed, source Source, now time.Time, expires bool) bool {
 	address := addr.String()
+	if len(address) > maxAddress {
+		return false
+	}
+	seen := time.Time{}
+	if expires {
+		seen = now
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if e := b.staged[address]; e != nil {
-		e.seen = now
+		e.seen = seen
 		return false
 	}
-	if len(b.staged) >= maxStaged {
+	most := maxStaged
+	if source == Room { // which can say what it likes
+		most /= 2
+	}
+	if len(b.staged) >= most {
 		return false
 	}
 	b.staged[address] = &entry{
-		Known: Known{Address: address, Feed: feed, Source: LAN, Birth: now.UnixMilli()}, addr: addr, seen: now}
+		Known: Known{Address: address, Feed: feed, Source: source, Birth: now.UnixMilli()}, addr: addr, seen: seen}
 	return true
+}
+
+// unstage takes an address off those that are staged, and reports whether it
+// was there and whose it is.
+func (b *book) unstage(address string) (feed refs.Feed, staged bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.staged[address]
+	if e == nil {
+		return feed, false
+	}
+	delete(b.staged, address)
+	return e.Feed, true
 }
 
 // find returns the entry of an address, nil if there is none. The caller holds

@@ -67,8 +67,7 @@ func TestTransports(t *testing.T) {
 			waitFor(t, "the end", func() bool { return len(a.Peers())+len(b.Peers()) == 0 })
 		}
 		for text, want := range map[string]error{
-			"tunnel:" + b.id.String() + ":" + b.id.String() + "~shs:": gossip.ErrTunnel,
-			"onion:abcdefghij.onion:8008~shs:":                        gossip.ErrNoProxy,
+			"onion:abcdefghij.onion:8008~shs:": gossip.ErrNoProxy,
 		} {
 			if _, err := a.Connect(ctx, address(t, text+b.keyText())); !errors.Is(err, want) {
 				t.Errorf("%s: %v, want %v", text, err, want)

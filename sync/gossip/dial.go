@@ -13,13 +13,8 @@ import (
 	"github.com/ssbsync/ssbsync/spec/secretstream"
 )
 
-// Errors of dialling that callers tell apart.
-var (
-	// ErrTunnel says that an address leads through a room.
-	ErrTunnel = errors.New("tunnels through rooms are not supported")
-	// ErrNoProxy says that an onion address needs a SOCKS proxy.
-	ErrNoProxy = errors.New("no SOCKS proxy is configured for onion addresses")
-)
+// ErrNoProxy says that an onion address needs a SOCKS proxy.
+var ErrNoProxy = errors.New("no SOCKS proxy is configured for onion addresses")
 
 // open connects to an address as the given identity, and proves it.
 func (g *Gossip) open(ctx context.Context, addr multiserver.Address, as *keys.Pair) (*secretstream.Conn, *meter, error) {
@@ -52,7 +47,7 @@ func (g *Gossip) transport(ctx context.Context, addr multiserver.Address) (net.C
 		}
 		return dialer.DialContext(ctx, "unix", path)
 	case "tunnel":
-		return nil, ErrTunnel
+		return g.dialTunnel(ctx, addr)
 	}
 	end, err := addr.Endpoint()
 	if err != nil {
@@ -78,6 +73,9 @@ func (g *Gossip) dialable(addr multiserver.Address) bool {
 	switch addr.Transport() {
 	case "net", "ws", "wss", "unix":
 		return true
+	case "tunnel":
+		_, _, ok := addr.Tunnel()
+		return ok
 	case "onion":
 		return g.cfg.Proxy != ""
 	}

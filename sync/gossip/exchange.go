@@ -88,6 +88,10 @@ func (s *session) replicate() {
 			s.cancel(err)
 			return
 		}
+		if s.inRoom(s.ctx) {
+			<-s.ctx.Done() // a room has no feeds
+			return
+		}
 	} else if x.waitForEBT(s.ctx) {
 		return
 	}

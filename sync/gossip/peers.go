@@ -81,8 +81,8 @@ func (g *Gossip) Known() []Known {
 	return listed(b.entries, func(*entry) bool { return true })
 }
 
-// StagedPeers returns the peers that were heard on the LAN and to whom there is
-// no session, by address.
+// StagedPeers returns the peers that were heard on the LAN or in a room, or
+// staged, and to whom there is no session, by address.
 func (g *Gossip) StagedPeers() []Known {
 	g.mu.Lock()
 	connected := make(map[refs.Feed]bool, len(g.sessions))
@@ -147,10 +147,38 @@ func (g *Gossip) Discovered(addr multiserver.Address, feed refs.Feed) {
 	if key, ok := addr.Key(); !ok || key != feed || feed == g.self {
 		return
 	}
-	if g.book.hear(addr, feed, g.cfg.Now()) {
-		g.emit(Event{Type: Staged, Address: addr.String(), Feed: feed})
-		g.wake()
+	g.stage(addr, feed, LAN, true)
+}
+
+// Stage takes an address up for as long as this peer runs, beside the peer
+// book, and reports whether it is new there.
+func (g *Gossip) Stage(addr multiserver.Address, feed refs.Feed) (bool, error) {
+	if key, ok := addr.Key(); !ok || key != feed {
+		return false, errors.New("the address does not have the peer's key")
 	}
+	if feed == g.self {
+		return false, ErrOwn
+	}
+	return g.session(feed) == nil && g.stage(addr, feed, Manual, false), nil
+}
+
+func (g *Gossip) stage(addr multiserver.Address, feed refs.Feed, source Source, expires bool) bool {
+	if !g.book.hear(addr, feed, source, g.cfg.Now(), expires) {
+		return false
+	}
+	g.emit(Event{Type: Staged, Address: addr.String(), Feed: feed})
+	g.wake()
+	return true
+}
+
+// Unstage takes back what Stage, the LAN or a room said of an address, and
+// reports whether anything was said. A session with its peer goes on.
+func (g *Gossip) Unstage(address string) bool {
+	feed, staged := g.book.unstage(address)
+	if staged {
+		g.emit(Event{Type: Removed, Address: address, Feed: feed})
+	}
+	return staged
 }
 
 // Session returns the muxrpc session with a peer, on which it can be called;

@@ -92,6 +92,9 @@ func (g *Gossip) plan(now time.Time) (picks []*entry, wait time.Duration, starve
 	defer b.mu.Unlock()
 	b.expire(now)
 	wait = lookAgain
+	if b.paused {
+		return nil, wait, false
+	}
 	for _, e := range b.candidates(g.rank) {
 		free := &outbound
 		if e.Source == LAN {
@@ -167,11 +170,14 @@ func (g *Gossip) occupied() (busy map[refs.Feed]bool, lan, outbound int) {
 }
 
 // rank orders addresses: the LAN, then what the user named or what answered
-// before, then pubs whose feed is wanted, then others. Negative is never.
+// before, then pubs whose feed is wanted, then others. Negative is never:
+// whoever is in a room is no reason to meet them. The caller holds book.mu.
 func (g *Gossip) rank(e *entry) int {
 	wanted := g.cfg.Policy.Wants(e.Feed)
 	switch {
 	case e.Feed == g.self, g.cfg.Policy.Blocked(e.Feed), !g.dialable(e.addr):
+		return -1
+	case e.Source == Room && !wanted, !g.book.allowed(e.Source, wanted):
 		return -1
 	case e.Source == LAN && wanted:
 		return 0
@@ -218,7 +224,7 @@ func (b *book) candidates(rank func(*entry) int) []*entry {
 // expire forgets addresses that were not heard on the LAN for long.
 func (b *book) expire(now time.Time) {
 	for address, e := range b.staged {
-		if now.Sub(e.seen) > stagedFor {
+		if !e.seen.IsZero() && now.Sub(e.seen) > stagedFor {
 			delete(b.staged, address)
 		}
 	}

@@ -48,6 +48,7 @@ type session struct {
 	meter *meter
 	mux   *muxrpc.Session // set by run; guarded by g.mu for others
 	feeds *exchange       // what is replicated over it
+	visit visit           // to a room
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -57,6 +58,7 @@ func newSession(g *Gossip, conn *secretstream.Conn, m *meter, k kind) *session {
 	s := &session{g: g, remote: conn.Remote(), kind: k, conn: conn, meter: m, since: g.cfg.Now()}
 	s.ctx, s.cancel = context.WithCancelCause(g.ctx)
 	s.feeds = newExchange(s)
+	s.visit.asked = make(chan struct{})
 	return s
 }
 
@@ -142,6 +144,7 @@ func (s *session) run() {
 	var group sync.WaitGroup
 	if s.kind == peerKind {
 		group.Go(s.replicate)
+		group.Go(s.visitRoom)
 	}
 	err := mux.Wait()
 	s.cancel(err)
@@ -202,6 +205,9 @@ type sessionKey struct{}
 
 // HandleCall implements muxrpc.Handler.
 func (h callHandler) HandleCall(ctx context.Context, c *muxrpc.Call) error {
+	if h.session.isRoomCall(c) {
+		return h.session.serveTunnel(ctx, c)
+	}
 	return h.inner.HandleCall(context.WithValue(ctx, sessionKey{}, h.session), c)
 }
 
