@@ -25,6 +25,7 @@ func (p *program) commands() []*cli.Command {
 		p.feedCommand(),
 		p.histCommand(),
 		p.getCommand(),
+		p.privateCommand(),
 		p.followCommand(),
 		p.blockCommand(),
 		p.friendsCommand(),
