@@ -2,6 +2,7 @@ package space
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"github.com/ssbsync/ssbsync/sync/vector"
@@ -79,25 +80,23 @@ func (f *fitter) takeFree() {
 }
 
 // takePressed removes what is needed for what is needed more: as much as it
-// takes until something else fits, if all that fits then is worth it.
+// takes until what fits then is worth it.
 func (f *fitter) takePressed() {
 	f.candidates = slices.DeleteFunc(f.candidates, func(c Candidate) bool { return c.Need == 0 })
-	for n, gain, loss := 0, int64(0), 0.0; n < len(f.candidates); {
+	_, most := f.wouldFit(math.MaxInt64)
+	for n, gain, loss := 0, int64(0), 0.0; n < len(f.candidates) && displace*loss <= most; {
 		gain += f.sizeOf(n)
 		loss += f.candidates[n].Need * float64(f.sizeOf(n))
 		n++
 		list, need := f.wouldFit(f.room + gain)
-		if len(list) == 0 {
+		if len(list) == 0 || need < displace*loss {
 			continue
-		}
-		if need < displace*loss {
-			return
 		}
 		f.remove(n)
 		for _, i := range list {
 			f.take(&f.chunks[i])
 		}
-		n, gain, loss = 0, 0, 0
+		n, gain, loss, most = 0, 0, 0, most-need
 	}
 }
 
