@@ -78,7 +78,7 @@ func (p *Peer) weigh(sc *scene, s *source) (space.Bundle, error) {
 		// What cannot be read now may be another time, or by somebody else.
 		b.Fixed, b.Stranger = !s.invalid, s.invalid
 		return b, nil
-	case !sc.judge.readable(s), s.fresh, len(b.Blobs) > 0 && len(s.damaged)+len(s.doubted) > 0:
+	case !sc.judge.readable(s), len(b.Blobs) > 0 && len(s.damaged)+len(s.doubted) > 0:
 		b.Fixed = true
 	}
 	for i := range s.frames {

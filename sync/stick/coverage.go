@@ -17,6 +17,7 @@ type source struct {
 	open  func() (*bundle.Reader, io.Closer, error)
 
 	broken  string       // why the whole bundle cannot be read; there are no facts then
+	gone    bool         // because somebody removed it meanwhile
 	invalid bool         // because of its bytes, which will stay so
 	checked bool         // the hash of each frame was compared once, on this medium
 	damaged []int        // frames that did not agree with their hash, ascending

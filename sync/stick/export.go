@@ -209,7 +209,7 @@ func (p *Peer) giveBundle(ctx context.Context, w io.Writer, o ExportOptions, rep
 // fill adds pieces to a bundle until it has the target size or the room for
 // it ends (full), and returns what is left. A feed stands in a bundle once.
 func (e *exporter) fill(ctx context.Context, w *bundle.Writer, plan []piece, target int64) (rest []piece, full bool, err error) {
-	limit := min(target, e.room())
+	limit, settled := min(target, e.room()), int64(0)
 	pages := pager{store: e.Store}
 	for i := range plan {
 		for s := &plan[i].Span; s.First <= s.Last; s.First++ {
@@ -225,8 +225,14 @@ func (e *exporter) fill(ctx context.Context, w *bundle.Writer, plan []piece, tar
 				return nil, false, err
 			}
 			// What is added may not compress at all, and costs a frame and
-			// an entry in the range table at most.
-			if w.Size()+int64(len(rec.Value))+frameCost > limit {
+			// an entry in the range table at most. Where room is short, how
+			// far the rest did compress is worth knowing.
+			size := int64(len(rec.Value)) + frameCost
+			if at := w.Size(); at+size > limit && limit < target && at-settled > minSettled {
+				w.Settle()
+				settled = w.Size()
+			}
+			if w.Size()+size > limit {
 				return plan[i:], limit < target, nil
 			}
 			err = w.Add(bundle.Record{Feed: rec.Feed, Seq: rec.Seq, ID: rec.ID, Value: rec.Value})
@@ -241,6 +247,10 @@ func (e *exporter) fill(ctx context.Context, w *bundle.Writer, plan []piece, tar
 	}
 	return nil, false, nil
 }
+
+// minSettled is the size of a frame, before compression, that is worth ending
+// early.
+const minSettled = 8 << 10
 
 // frameCost bounds what one more message adds to a bundle besides itself.
 const frameCost = 512

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"sync"
 	"time"
@@ -342,6 +343,9 @@ func (im *importer) settleWaiting(lacks *lack) error {
 
 // loseFrame notes a frame that cannot be read and what it would have given.
 func (im *importer) loseFrame(j job, err error) {
+	// Who visits the same folder may have merged or removed the bundle since
+	// it was listed: that is no damage.
+	j.src.gone = j.src.gone || errors.Is(err, fs.ErrNotExist)
 	key := place{j.src, j.frame}
 	l, again := im.lost[key]
 	if !again {
@@ -367,7 +371,10 @@ func reasonOf(err error) string {
 // another bundle gave is no loss.
 func (im *importer) nameLosses(lacks *lack) {
 	var losses []Loss
-	for _, l := range im.lost {
+	for at, l := range im.lost {
+		if at.src.gone {
+			continue
+		}
 		var missing []vector.Span
 		for _, s := range l.Spans {
 			missing = append(missing, lacks.spans(s)...)

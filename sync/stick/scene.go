@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 
 	"github.com/ssbsync/ssbsync/bundle"
@@ -71,6 +72,9 @@ func (sc *scene) admit(s *source, name string, rep *Report) {
 	if s.facts == nil {
 		s.study()
 	}
+	if s.gone {
+		return // what was in it lies elsewhere, or will at the next visit
+	}
 	if s.broken != "" {
 		s.facts = &facts{name: name}
 		rep.lose(Loss{Bundle: s.label, Frame: -1, Reason: s.broken})
@@ -111,6 +115,7 @@ func (s *source) study() {
 	r, closer, err := s.open()
 	if err != nil {
 		s.broken, s.invalid = underlying(err).Error(), errors.Is(err, bundle.ErrInvalid)
+		s.gone = errors.Is(err, fs.ErrNotExist)
 		return
 	}
 	defer closer.Close()

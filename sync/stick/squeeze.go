@@ -25,7 +25,7 @@ func (p *Peer) export(ctx context.Context, sc *scene, plan []piece, o ExportOpti
 		if rest, err = e.pack(ctx, sc, plan); err != nil || len(rest) == 0 {
 			return err
 		}
-		each *= 2
+		each = e.learn(each)
 	}
 	return e.squeeze(ctx, sc, rest, each)
 }
@@ -77,22 +77,24 @@ func split(plan []piece) (urgent, other []piece) {
 	return urgent, other
 }
 
-// maxTries is how often room is made for the same messages: how much they take
-// is known only when they are packed.
+// maxTries is how often room is made in one visit: how much messages take is
+// known only when they are packed.
 const maxTries = 4
 
 // makeRoom writes pieces, and removes what is needed less when they do not
 // fit. It returns how many messages are left.
 func (e *exporter) makeRoom(ctx context.Context, sc *scene, plan []piece, each int64) (left int64, err error) {
-	for try := 0; len(plan) > 0; try++ {
-		plan, left = e.affordable(plan, each, left)
+	for try := 0; len(plan) > 0 && try < maxTries; try++ {
 		m, sources, err := e.medium(sc, e.free)
 		if err != nil {
 			return 0, err
 		}
-		fit := space.Make(e.Space, m, sized(plan, each))
-		if len(fit.Write) == 0 || try == maxTries {
-			return left + messages(plan), nil
+		for i, s := range sources {
+			m.Bundles[i].Fixed = m.Bundles[i].Fixed || s.fresh
+		}
+		fit := space.Make(e.Space, m, sized(e.affordable(plan, each), each))
+		if len(fit.Write) == 0 {
+			break
 		}
 		for _, c := range fit.Remove {
 			if err := e.remove(sc, sources[c.Bundle]); err != nil {
@@ -102,28 +104,53 @@ func (e *exporter) makeRoom(ctx context.Context, sc *scene, plan []piece, each i
 		if err := e.measure(sc); err != nil {
 			return 0, err
 		}
-		for _, s := range fit.Left {
-			left += s.Len()
-		}
-		if plan, err = e.pack(ctx, sc, unsized(fit.Write)); err != nil {
+		rest, err := e.pack(ctx, sc, unsized(fit.Write))
+		if err != nil {
 			return 0, err
 		}
-		each *= 2
+		plan = without(plan, fit.Write, rest)
+		each = e.learn(each)
 	}
-	return left, nil
+	return messages(plan), nil
+}
+
+// without returns the pieces of a plan without what was written: all but the
+// rest.
+func without(plan []piece, written []vector.Span, rest []piece) []piece {
+	gone := vector.FromSpans(written)
+	back := make([]vector.Span, len(rest))
+	for i := range rest {
+		back[i] = rest[i].Span
+	}
+	gone = gone.Subtract(vector.FromSpans(back))
+	var left []piece
+	for _, p := range plan {
+		for _, s := range gone.Uncovered(p.Span) {
+			left = append(left, piece{s, p.live, p.class, p.hops})
+		}
+	}
+	return left
+}
+
+// learn returns what a message takes, now that some are packed; or believes
+// that it takes more than was thought.
+func (e *exporter) learn(each int64) int64 {
+	if e.done.Messages == 0 {
+		return 2 * each
+	}
+	return min(max(e.done.Bytes/e.done.Messages, minMessageSize/2), maxMessageSize)
 }
 
 // affordable cuts off what is beyond the size that the user set: nothing goes
-// for what will not be written. What is cut off is added to left.
-func (e *exporter) affordable(plan []piece, each, left int64) ([]piece, int64) {
+// for what will not be written.
+func (e *exporter) affordable(plan []piece, each int64) []piece {
 	budget := e.budget / each
 	for i := range plan {
 		if budget -= plan[i].Len(); budget <= 0 {
-			rest := messages(plan[i+1:])
-			return plan[:i+1], left + rest
+			return plan[:i+1]
 		}
 	}
-	return plan, left
+	return plan
 }
 
 // sized returns the pieces with what they will take, about.
@@ -178,9 +205,9 @@ func (sc *scene) messageSize() int64 {
 // what they take in the end, the last frame stays uncompressed until its bundle
 // is closed, and a bundle has a head.
 func estimate(count, each int64) int64 {
-	const frame, head = 640 << 10, 4 << 10
+	const head = 2 << 10
 	size := count * each
-	return size + size/8 + min(size+size/2, frame) + head
+	return size + size/8 + min(size+size/2, 2*minSettled) + head
 }
 
 // spend notes that a bundle was written.

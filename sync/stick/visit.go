@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"syscall"
 
 	"github.com/ssbsync/ssbsync/store/durable"
@@ -99,6 +100,7 @@ func (p *Peer) ExportBundle(ctx context.Context, w io.Writer, o ExportOptions) (
 // give is the second half of a visit: check, cover, write, acknowledge. It
 // reports whether a have was written.
 func (p *Peer) give(ctx context.Context, sc *scene, o ExportOptions, explicit bool, rep *Report, progress func(Progress)) (bool, error) {
+	sc.sources = slices.DeleteFunc(sc.sources, func(s *source) bool { return s.gone })
 	if o.Check {
 		sc.forget()
 	}
