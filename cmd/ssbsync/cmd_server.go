@@ -21,19 +21,24 @@ func (p *program) serverCommand() *cli.Command {
 		Category: groupNet,
 		Usage:    "talk to other peers, and to apps, until stopped",
 		Description: `Listens for peers on TCP (port 8008) and for apps on the socket in the home folder, finds peers on the local
-network, dials those it knows, and replicates with them. While it runs the other commands go through it. SIGTERM or Ctrl-C ends it cleanly.
+network, dials those it knows, and replicates with them. Sticks that are enrolled (ssbsync enroll) are synced when they are plugged
+in, folders when something changes there; "ssbsync watch" shows it. While it runs the other commands go through it. SIGTERM or Ctrl-C
+ends it cleanly.
 
 Where to listen can be set in the config file, as with ssb-server: connections.incoming, or host and port.
 
 Examples:
    ssbsync server
-   ssbsync server --port 8010 --log-level debug`,
-		Flags: []cli.Flag{
+   ssbsync server --port 8010 --log-level debug
+   ssbsync server --auto all --watch /srv/share`,
+		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "host", Usage: "listen on this `ADDRESS` only (default: all)"},
 			&cli.IntFlag{Name: "port", Value: -1, Usage: "listen on this `PORT`, 0 for any free one (default: 8008)"},
 			&cli.BoolFlag{Name: "no-lan", Usage: "neither look for peers on the local network nor be found there"},
 			&cli.StringFlag{Name: "log-level", Aliases: []string{"logging.level"}, Usage: "debug, info, warn or error"},
-		},
+			&cli.BoolFlag{Name: "no-watch", Usage: "sync neither sticks nor folders by itself"},
+			&cli.StringSliceFlag{Name: "watch", Usage: "watch this plain `FOLDER` too; may be repeated"},
+		}, autoFlags()...),
 		Action: func(c *cli.Context) error {
 			if err := exactly(c, 0, "server [--host ADDRESS] [--port PORT]"); err != nil {
 				return err
@@ -55,16 +60,25 @@ func (p *program) server(c *cli.Context) error {
 	if port := c.Int("port"); port > 65535 {
 		return usageError("--port: %d is not a port", port)
 	}
-	log := p.serverLogger(level)
-	n, err := p.openServer(c.Context, home, log)
+	media, err := mediaOptions(c)
+	if err == nil {
+		media.Folders, err = absolute(c.StringSlice("watch"))
+	}
 	if err != nil {
 		return err
 	}
-	return errors.Join(p.serve(c, n, log), n.Close())
+	media.Off = c.Bool("no-watch")
+	log := p.serverLogger(level)
+	n, err := p.openServer(c.Context, home, log, nil)
+	if err != nil {
+		return err
+	}
+	return errors.Join(p.serve(c, n, media, log), n.Close())
 }
 
-// openServer opens the home folder, unless another server holds it.
-func (p *program) openServer(ctx context.Context, home string, log *slog.Logger) (*node.Node, error) {
+// openServer opens the home folder, unless another server holds it. OnMedia,
+// when not nil, is told what happens to media.
+func (p *program) openServer(ctx context.Context, home string, log *slog.Logger, onMedia func(node.MediaEvent)) (*node.Node, error) {
 	if err := node.CheckSocket(ctx, home); errors.Is(err, node.ErrRunning) {
 		return nil, &codedError{code: exitInUse, err: fmt.Errorf("%s: %v", home, err), hint: "ssbsync status"}
 	} else if err != nil {
@@ -72,7 +86,7 @@ func (p *program) openServer(ctx context.Context, home string, log *slog.Logger)
 	}
 	n, err := node.Open(node.Options{
 		Home: home, Timeout: storeTimeout, Version: version(), Log: log,
-		Created: func(id string) { log.Info("made a new identity", "id", id) },
+		Created: func(id string) { log.Info("made a new identity", "id", id) }, OnMedia: onMedia,
 	})
 	if errors.Is(err, store.ErrLocked) {
 		return nil, inUse(home)
@@ -81,14 +95,14 @@ func (p *program) openServer(ctx context.Context, home string, log *slog.Logger)
 }
 
 // serve runs the node until the context ends, and tells the service manager.
-func (p *program) serve(c *cli.Context, n *node.Node, log *slog.Logger) error {
+func (p *program) serve(c *cli.Context, n *node.Node, media node.MediaOptions, log *slog.Logger) error {
 	stopping := context.AfterFunc(c.Context, func() {
 		log.Info("stopping")
 		notifyManager("STOPPING=1", log)
 	})
 	defer stopping()
 	err := n.Run(c.Context, node.ServerOptions{
-		Host: c.String("host"), Port: c.Int("port"), NoLAN: c.Bool("no-lan"),
+		Host: c.String("host"), Port: c.Int("port"), NoLAN: c.Bool("no-lan"), Media: media,
 		Ready: func(addresses []string) {
 			for _, address := range addresses {
 				log.Info("listening", "address", address)

@@ -9,6 +9,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/term"
 
+	"github.com/ssbsync/ssbsync/sync/node"
 	"github.com/ssbsync/ssbsync/sync/stick"
 )
 
@@ -106,4 +107,14 @@ func (g *progress) end() {
 	g.bar.Abort(true)
 	g.bars.Wait()
 	g.bar = nil
+}
+
+// capacityProgress shows the test of a medium as the phases of a visit are
+// shown.
+func capacityProgress(c *node.CapacityProgress) stick.Progress {
+	phase := stick.Writing
+	if c.Reading {
+		phase = stick.Reading
+	}
+	return stick.Progress{Phase: phase, Bytes: c.Done, TotalBytes: c.Total}
 }

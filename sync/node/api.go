@@ -49,6 +49,7 @@ func (n *Node) newMux() *muxrpc.Mux {
 	n.addReplication(m)
 	n.addInvites(m)
 	n.addCarriage(m)
+	n.addMedia(m)
 	return m
 }
 

@@ -102,6 +102,9 @@ func (n *Node) exportFolder(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stre
 		return spaceError(fmt.Errorf("exporting to %s: %w", o.Path, err))
 	}
 	report, err := n.peer.Export(ctx, s, out)
+	if err == nil && !o.DryRun {
+		err = n.used(s)
+	}
 	if err != nil {
 		return spaceError(fmt.Errorf("exporting to %s: %w", o.Path, err))
 	}
@@ -149,6 +152,11 @@ func (n *Node) sync(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stream) erro
 	}
 	if err := n.policy.refresh(ctx); err != nil {
 		return err
+	}
+	if !o.DryRun {
+		if err := n.used(s); err != nil {
+			return err
+		}
 	}
 	return st.Send(ctx, CarriageItem{Visit: &report})
 }

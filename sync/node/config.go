@@ -49,6 +49,7 @@ type Config struct {
 	} `json:"logging"`
 	Ssbsync struct {
 		Replicate Replicate `json:"replicate"`
+		Watch     Watch     `json:"watch"`
 	} `json:"ssbsync"`
 }
 

@@ -28,6 +28,7 @@ import (
 	"github.com/ssbsync/ssbsync/sync/history"
 	"github.com/ssbsync/ssbsync/sync/ingest"
 	"github.com/ssbsync/ssbsync/sync/stick"
+	"github.com/ssbsync/ssbsync/watch"
 )
 
 // The files of a home folder that are ours; the others are those of the
@@ -48,6 +49,10 @@ type Options struct {
 	// Created, when set, is called with the id of an identity that Open had
 	// to make.
 	Created func(id string)
+
+	// OnMedia, when set, is called for every event of a medium while Run runs,
+	// from one goroutine, progress included. Visits do not wait for it.
+	OnMedia func(MediaEvent)
 }
 
 // Node is an opened home folder. Its methods may be called from many
@@ -76,6 +81,11 @@ type Node struct {
 	opened  atomic.Pointer[gossip.Gossip]  // what network returned
 	server  atomic.Pointer[server]         // nil unless Run does
 
+	media       *mediaLog
+	visitor     atomic.Pointer[visitor] // nil unless Run visits media
+	mediaSource newMediaSource
+	listMedia   func() ([]watch.Medium, error)
+
 	private                   *privates
 	claimed, byType, byTarget *index
 	indexes                   []*index // all of them
@@ -96,7 +106,7 @@ func Open(o Options) (*Node, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	n := &Node{options: o, stopped: make(chan struct{})}
+	n := &Node{options: o, stopped: make(chan struct{}), media: newMediaLog(), mediaSource: watchMedia, listMedia: watch.Media}
 	if err := n.openHome(); err != nil {
 		return nil, err
 	}

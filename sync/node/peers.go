@@ -272,7 +272,7 @@ func (n *Node) gossipRemove(_ context.Context, c *muxrpc.Call) (any, error) {
 
 // connect dials a peer: gossip.connect(address), or by the id of a known peer.
 func (n *Node) connect(ctx context.Context, c *muxrpc.Call) (any, error) {
-	if n.server.Load() == nil {
+	if s := n.server.Load(); s == nil || s.offline {
 		return nil, errNoServer
 	}
 	g, addr, feed, err := n.reachable(c)

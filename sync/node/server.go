@@ -27,14 +27,20 @@ type ServerOptions struct {
 
 	NoLAN bool // neither look for peers on the LAN nor be found there
 
+	// Offline keeps the node off every network: only the own user's programs
+	// connect, and media are visited.
+	Offline bool
+	Media   MediaOptions
+
 	// Ready, when set, is called once others can connect, with the addresses.
 	Ready func(addresses []string)
 }
 
 // server is a running node's way to the outside.
 type server struct {
-	node  *Node
-	began time.Time
+	node    *Node
+	began   time.Time
+	offline bool
 
 	listening []endpoint // does not change once others see the server
 }
@@ -62,11 +68,14 @@ func (n *Node) Run(ctx context.Context, o ServerOptions) error {
 	if err := n.checkHome(); err != nil {
 		return err
 	}
-	g, err := n.network()
-	if err != nil {
-		return err
+	var g *gossip.Gossip // stays nil when offline
+	if !o.Offline {
+		var err error
+		if g, err = n.network(); err != nil {
+			return err
+		}
 	}
-	s := &server{node: n, began: n.options.Now()}
+	s := &server{node: n, began: n.options.Now(), offline: o.Offline}
 	if err := s.listen(ctx, o); err != nil {
 		s.close()
 		return err
@@ -89,17 +98,22 @@ func (s *server) run(ctx context.Context, g *gossip.Gossip, o ServerOptions) err
 			}
 		})
 	}
-	start("gossip", g.Run)
-	start("following the policy", s.node.followPolicy)
+	if !s.offline {
+		start("gossip", g.Run)
+		start("following the policy", s.node.followPolicy)
+		start("watching the network", func(ctx context.Context) error { return watchAddresses(ctx, g.NetworkChanged) })
+	}
 	start("following the indexes", s.node.followIndexes)
+	visiting := make(chan struct{}) // closed when events of media can be followed
+	start("visiting media", func(ctx context.Context) error { return s.node.visitMedia(ctx, o, visiting) })
 	start("storing", s.node.untilStopped)
 	for _, e := range s.listening {
 		start("listening on "+e.Addr().String(), func(ctx context.Context) error { return s.serve(ctx, g, e) })
 	}
-	start("watching the network", func(ctx context.Context) error { return watchAddresses(ctx, g.NetworkChanged) })
-	if local := s.node.config.Local; !o.NoLAN && (local == nil || *local) {
+	if local := s.node.config.Local; !s.offline && !o.NoLAN && (local == nil || *local) {
 		start("looking around on the LAN", func(ctx context.Context) error { return s.lookAround(ctx, g) })
 	}
+	<-visiting
 	if o.Ready != nil {
 		o.Ready(s.node.addressTexts())
 	}
@@ -179,6 +193,9 @@ func (s *server) close() {
 // incoming lists where to listen: what connections.incoming says, or TCP and
 // the unix socket.
 func (n *Node) incoming(o ServerOptions) (list []endpoint) {
+	if o.Offline {
+		return []endpoint{{transport: "unix", config: Incoming{Scope: Scopes{"device"}}}}
+	}
 	all := []string{"device", "local", "public"}
 	configured := n.config.Connections.Incoming
 	for _, transport := range []string{"net", "ws"} {
