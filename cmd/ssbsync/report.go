@@ -55,6 +55,12 @@ func summary(verb string, r *stick.Report) string {
 	if r.Blobs > 0 {
 		fmt.Fprintf(&b, ", %s", plural(r.Blobs, "blob"))
 	}
+	if r.Removed > 0 {
+		fmt.Fprintf(&b, ", removed %s (%s) to make room", plural(r.Removed, "bundle"), bytesText(r.Freed))
+	}
+	if r.Merged > 0 {
+		fmt.Fprintf(&b, ", merged %s into one", plural(r.Merged, "small bundle"))
+	}
 	fmt.Fprintf(&b, ", %.1f s", r.Seconds)
 	return b.String()
 }
