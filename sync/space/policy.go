@@ -42,8 +42,9 @@ type Policy interface {
 const StrangerShare = 1.0 / 8
 
 // NeedScore is the policy of spec/stick.md: what is replaced goes first, then
-// what strangers have above their share, then what no live store lacks, then
-// what live stores need least. The zero value is ready.
+// what strangers have above their share and no live store lacks, then whatever
+// else none lacks, then the rest of what strangers have above their share, and
+// at last what live stores need least. The zero value is ready.
 type NeedScore struct{}
 
 // Candidates implements Policy.
@@ -57,7 +58,8 @@ func (NeedScore) Candidates(m *Medium) []Candidate {
 	for _, i := range Replaced(m) {
 		add(i, IsReplaced, 0)
 	}
-	for _, i := range excess(m, gone) {
+	useless, useful := m.rateExcess(gone)
+	for _, i := range useless {
 		add(i, IsExcess, 0)
 	}
 	var rest []rated
@@ -67,14 +69,31 @@ func (NeedScore) Candidates(m *Medium) []Candidate {
 		}
 	}
 	slices.SortFunc(rest, compareRated)
+	for len(rest) > 0 && rest[0].need == 0 {
+		add(rest[0].bundle, IsReleased, 0)
+		rest = rest[1:]
+	}
+	for _, i := range useful {
+		add(i, IsExcess, 0)
+	}
 	for _, r := range rest {
-		why := IsReleased
-		if r.need > 0 {
-			why = IsPressed
-		}
-		add(r.bundle, why, r.need)
+		add(r.bundle, IsPressed, r.need)
 	}
 	return list
+}
+
+// rateExcess divides what strangers have above their share into what no live
+// store lacks and the rest, and takes note that it is gone.
+func (m *Medium) rateExcess(gone map[int]bool) (useless, useful []int) {
+	for _, i := range excess(m, gone) {
+		list := &useless
+		if m.rate(i).need > 0 {
+			list = &useful
+		}
+		*list = append(*list, i)
+		gone[i] = true
+	}
+	return useless, useful
 }
 
 // expendable reports whether nothing is lost with a bundle: our store has all
