@@ -11,6 +11,7 @@ import (
 	"github.com/ssbsync/ssbsync/spec/multiserver"
 	"github.com/ssbsync/ssbsync/spec/muxrpc"
 	"github.com/ssbsync/ssbsync/spec/refs"
+	"github.com/ssbsync/ssbsync/sync/ebt"
 )
 
 // pingTimeout is what we tell peers about how often we ping, in milliseconds.
@@ -71,6 +72,13 @@ func (s *session) describe() Peer {
 		Refused: x.refused.Load() + x.sum.Refused, Rejected: x.rejected.Load(),
 		Receiving: status.Receiving, Sending: status.Sending,
 	}
+}
+
+// Links returns what the peers with whom EBT runs say of a feed.
+func (g *Gossip) Links(feed refs.Feed) []ebt.Link {
+	g.rep.mu.Lock()
+	defer g.rep.mu.Unlock()
+	return g.rep.state.Links(feed)
 }
 
 // Known returns the peer book, by address.

@@ -57,6 +57,8 @@ type PeerInfo struct {
 	Duration    any       `json:"duration"`
 
 	Session *SessionInfo `json:"session,omitempty"` // of a connected peer
+
+	staged bool // known for now only
 }
 
 // SessionInfo says what happens on a connection.
@@ -80,10 +82,11 @@ func (n *Node) allPeers() ([]PeerInfo, error) {
 	}
 	var all []PeerInfo
 	at := map[refs.Feed][]int{}
-	for _, k := range slices.Concat(g.Known(), g.StagedPeers()) {
+	book := g.Known()
+	for i, k := range slices.Concat(book, g.StagedPeers()) {
 		at[k.Feed] = append(at[k.Feed], len(all))
 		all = append(all, PeerInfo{Address: k.Address, Key: k.Feed, Source: string(k.Source),
-			StateChange: k.Changed, Failure: k.Failures, Announcers: 1})
+			StateChange: k.Changed, Failure: k.Failures, Announcers: 1, staged: i >= len(book)})
 	}
 	for _, p := range g.Peers() {
 		places, ok := at[p.Feed]
@@ -379,9 +382,10 @@ func (n *Node) connPeers(ctx context.Context, _ *muxrpc.Call, st *muxrpc.Stream)
 	return n.streamPairs(ctx, st, func(p PeerInfo) bool { return p.State != "" })
 }
 
-// stagedPeers sends the peers on the LAN that are not connected, likewise.
+// stagedPeers sends the peers on the LAN and in rooms that are not connected,
+// and those that were staged, likewise.
 func (n *Node) stagedPeers(ctx context.Context, _ *muxrpc.Call, st *muxrpc.Stream) error {
-	return n.streamPairs(ctx, st, func(p PeerInfo) bool { return p.State == "" && p.Source == string(gossip.LAN) })
+	return n.streamPairs(ctx, st, func(p PeerInfo) bool { return p.State == "" && p.staged })
 }
 
 func (n *Node) streamPairs(ctx context.Context, st *muxrpc.Stream, choose func(PeerInfo) bool) error {

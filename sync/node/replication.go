@@ -100,6 +100,7 @@ func (n *Node) addReplication(m *muxrpc.Mux) {
 	m.Source("replicate.upto", n.upto)
 	m.Source("replicate.changes", n.replicateChanges)
 	m.Async("ssbsync.replicate", n.replicate)
+	n.addSchedule(m)
 }
 
 func (n *Node) ebtReplicate(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stream) error {
@@ -171,7 +172,8 @@ func (n *Node) block(ctx context.Context, c *muxrpc.Call) (any, error) {
 	return nil, n.policyChanged(ctx)
 }
 
-// peerStatus answers how far we are with a feed: ebt.peerStatus(id).
+// peerStatus answers how far we are with a feed, and those with whom EBT runs:
+// ebt.peerStatus(id).
 func (n *Node) peerStatus(_ context.Context, c *muxrpc.Call) (any, error) {
 	feed := n.keys.Feed()
 	if raw := argument(c, 0); !falsy(raw) && json.Unmarshal(raw, &feed) != nil {
@@ -181,12 +183,27 @@ func (n *Node) peerStatus(_ context.Context, c *muxrpc.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	status := struct {
-		ID    refs.Feed      `json:"id"`
-		Seq   int64          `json:"seq,omitempty"`
-		Peers map[string]any `json:"peers"`
-	}{feed, head.Seq, map[string]any{}}
-	return status, nil
+	type replicating struct {
+		Tx        bool  `json:"tx"`
+		Rx        bool  `json:"rx"`
+		Sent      int64 `json:"sent"`
+		Requested int64 `json:"requested"`
+	}
+	type peer struct {
+		Seq         int64       `json:"seq"`
+		Replicating replicating `json:"replicating"`
+	}
+	peers := map[refs.Feed]peer{}
+	if g := n.opened.Load(); g != nil {
+		for _, l := range g.Links(feed) {
+			peers[l.Peer] = peer{l.Seq, replicating{l.Sending, l.Receiving, l.Sent, l.Asked}}
+		}
+	}
+	return struct {
+		ID    refs.Feed          `json:"id"`
+		Seq   int64              `json:"seq,omitempty"`
+		Peers map[refs.Feed]peer `json:"peers"`
+	}{feed, head.Seq, peers}, nil
 }
 
 // wantedFeed is what replicate.upto sends.
@@ -363,6 +380,9 @@ func (n *Node) newGossip() (*gossip.Gossip, error) {
 		Handler: n.handlerFor, Publish: n.publishContent, Proxy: n.config.Proxy, AllowPrivate: n.config.AllowPrivate,
 		Log: n.options.Log, Now: n.options.Now,
 	})
+	if err == nil {
+		err = n.applySwitches(g)
+	}
 	if err == nil {
 		n.opened.Store(g)
 	}

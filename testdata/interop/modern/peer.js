@@ -1,9 +1,9 @@
 // A peer of the new JavaScript stack (secret-stack, ssb-db2, ssb-ebt) for
 // interoperability tests.
 //
-//   node peer.js HOME PORT [hops]
+//   node peer.js HOME PORT [hops [room]]
 //
-// It listens on loopback only, writes its manifest for ssb-client and prints
+// With "room" it can meet others in rooms. It listens on loopback only, writes its manifest for ssb-client and prints
 // one JSON line when it is ready. It ends with its standard input. For tests it
 // has a few methods that the stack does not offer to clients:
 // test.publish(content), test.clock(), test.connect(address),
@@ -14,7 +14,7 @@ const path = require('path')
 const ssbKeys = require('ssb-keys')
 const caps = require('ssb-caps')
 
-const [home, port, hops] = process.argv.slice(2)
+const [home, port, hops, room] = process.argv.slice(2)
 fs.mkdirSync(home, { recursive: true })
 const keys = ssbKeys.loadOrCreateSync(path.join(home, 'secret'))
 
@@ -28,7 +28,7 @@ const tests = {
     return {
       publish: (content, cb) => ssb.db.publish(content, cb),
       clock: cb => ssb.db.onDrain('base', () => ssb.getVectorClock(cb)),
-      connect: (address, cb) => ssb.connect(address, err => cb(err, true)),
+      connect: (address, cb) => (room ? ssb.conn : ssb).connect(address, err => cb(err, true)),
       request: (id, want) => { ssb.ebt.request(id, want !== false); return true },
       query: (key, cb) => ssb.db.get(key, cb)
     }
@@ -44,6 +44,7 @@ const ssb = require('secret-stack')({ caps })
   .use(require('ssb-replication-scheduler'))
   .use(require('ssb-blobs'))
   .use(require('ssb-invite-client'))
+  .use(room ? require('ssb-room-client') : [])
   .use(tests)
   .call(null, {
     path: home,
@@ -54,8 +55,11 @@ const ssb = require('secret-stack')({ caps })
     friends: { hops: Number(hops || 2) },
     conn: { autostart: false },
     connections: {
-      incoming: { net: [{ host: '127.0.0.1', port: Number(port), scope: ['device', 'local', 'public'], transform: 'shs' }] },
-      outgoing: { net: [{ transform: 'shs' }] }
+      incoming: {
+        net: [{ host: '127.0.0.1', port: Number(port), scope: ['device', 'local', 'public'], transform: 'shs' }],
+        ...(room && { tunnel: [{ scope: 'public', transform: 'shs' }] })
+      },
+      outgoing: { net: [{ transform: 'shs' }], ...(room && { tunnel: [{ transform: 'shs' }] }) }
     }
   })
 fs.writeFileSync(path.join(home, 'manifest.json'), JSON.stringify(ssb.getManifest(), null, 2))
