@@ -1,0 +1,55 @@
+package sim
+
+import (
+	"github.com/ssbsync/ssbsync/sync/space"
+)
+
+// Policy is a way to deal with a stick that gets full.
+type Policy struct {
+	Name string
+
+	// Goes lists what may go when there is no room for what is asked for.
+	Goes space.Policy
+
+	// DropDormant: what only stores lack that have not come by for long makes
+	// nothing go, and is written only where there is room to spare.
+	DropDormant bool
+
+	// Merges: small bundles are merged where that pays.
+	Merges bool
+}
+
+// Policies returns the one of the program and those it is compared with.
+func Policies() []Policy {
+	return []Policy{
+		{Name: "stop when full", Goes: stop{}},
+		{Name: "drop oldest", Goes: oldest{}},
+		{Name: "drop oldest, dormant stores dropped", Goes: oldest{}, DropDormant: true},
+		{Name: "need score", Goes: space.NeedScore{}, Merges: true},
+		Real(),
+	}
+}
+
+// Real returns the policy of the program.
+func Real() Policy {
+	return Policy{Name: "need score, dormant stores dropped", Goes: space.NeedScore{}, DropDormant: true, Merges: true}
+}
+
+// stop removes nothing.
+type stop struct{}
+
+func (stop) Candidates(*space.Medium) []space.Candidate { return nil }
+
+// oldest removes what was placed first.
+type oldest struct{}
+
+func (oldest) Candidates(m *space.Medium) []space.Candidate {
+	var list []space.Candidate
+	for i := range m.Bundles {
+		list = append(list, space.Candidate{Bundle: i, Reason: space.IsReleased})
+	}
+	return list
+}
+
+// Run plays a scenario under a policy.
+func Run(s Scenario, rules Rules, policy Policy) Result { return newWorld(s, rules, policy).run() }
