@@ -147,13 +147,13 @@ type linksOptions struct {
 
 // links sends links: links({source, dest, rel, keys, values, meta, reverse,
 // limit, live, old}), where source and dest are ids, or @, % or & for all of a
-// kind.
+// kind. Those of private messages for us are among them, but as in ssb-db their
+// values are always those that everybody sees.
 func (n *Node) links(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stream) error {
 	q, err := parseLinks(argument(c, 0))
 	if err != nil {
 		return err
 	}
-	n.privately(&q.query)
 	sp := span{index: n.byTarget, low: q.prefix()}
 	if len(sp.low) > 0 {
 		sp.high = nextKey(sp.low)
@@ -297,10 +297,6 @@ func testLink(link, want string) bool {
 
 // format returns a link in the shape the query asks for.
 func (q *linksQuery) format(source string, l link, rec *store.Record) []byte {
-	if q.reveal != nil {
-		open := q.reveal(*rec)
-		rec = &open
-	}
 	if !q.meta && !(q.Keys && q.values) {
 		if q.Keys {
 			return strconv.AppendQuote(nil, rec.ID.String())

@@ -66,9 +66,12 @@ async function run (server) {
     const done = call(server, { ...c, args: fill(server, c.args || []) })
     answers.push(c.behind ? done : await done)
   }
-  for (const a of answers) console.log(JSON.stringify(await a))
-  server.close(() => process.exit(0))
-  setTimeout(() => process.exit(0), 1000)
+  let lines = ''
+  for (const a of answers) lines += JSON.stringify(await a) + '\n'
+  process.stdout.write(lines, () => { // an exit would cut off what the pipe does not hold
+    server.close(() => process.exit(0))
+    setTimeout(() => process.exit(0), 1000)
+  })
 }
 
 connect(10)
