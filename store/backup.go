@@ -17,13 +17,6 @@ import (
 // BackupSuffix is how the names of backups end.
 const BackupSuffix = ".ssb-backup"
 
-// Limits of a backup, checked before anything is allocated
-// (spec/backup.md, "Limits").
-const (
-	MaxBackupSettings = 1 << 20 // bytes
-	MaxBackupSealed   = 2 << 20 // bytes
-)
-
 var (
 	// ErrNotBackup says that a file is no backup at all.
 	ErrNotBackup = errors.New("not a backup")
@@ -48,12 +41,6 @@ type BackupHeader struct {
 	Own      int64    // sequence of the identity's own feed
 	Size     int64    // of the database, in bytes
 	SHA256   [32]byte // of the database
-}
-
-// BackupParts are what a backup holds besides the store; both may be empty.
-type BackupParts struct {
-	Settings []byte // the file "config" of the home
-	Sealed   []byte // an age file: the secret, and what else nobody should read
 }
 
 // Snapshot writes a consistent copy of the store, compressed with zstd, to w,
@@ -93,62 +80,44 @@ func compress(w io.Writer, tx *bolt.Tx, sum hash.Hash) (size int64, err error) {
 	return size, errors.Join(err, z.Close())
 }
 
-// The frames of a backup, all skippable but those of the database, which
-// follow the sealed one. Integers are little endian. See spec/backup.md.
+// The frames of a backup: two skippable ones, the database between them.
+// Integers are little endian. See spec/backup.md.
 //
 //	header    magic, u16 version, 32 identity, 32 network, 16 store id,
 //	          u64 created, messages, own sequence, size, 32 SHA-256 of the database
-//	settings  the file; none if there are none
-//	sealed    the age file; none if there is none
 //	end       32 SHA-256 of all that precedes this frame
 const (
 	backupMagic   = "ssbsync backup"
 	backupVersion = 1
 
-	frameHeader   = 0x184D2A54
-	frameSettings = 0x184D2A55
-	frameSealed   = 0x184D2A56
-	frameEnd      = 0x184D2A57
-	frameZstd     = 0xFD2FB528
+	frameHeader = 0x184D2A54
+	frameEnd    = 0x184D2A56
 
 	frameHead       = 8 // magic number and length of a skippable frame
 	backupHeaderLen = len(backupMagic) + 2 + 32 + 32 + 16 + 4*8 + 32
 	backupEndLen    = frameHead + sha256.Size
-	maxBackupSize   = 1 << 50 // of the database
+	maxBackupNumber = 1 << 50
 )
 
-// WriteBackup writes a backup: the header and what else belongs in front of the
-// database, the database as Snapshot wrote it, the end.
-func WriteBackup(dst io.Writer, h BackupHeader, p BackupParts, database io.Reader) error {
-	if err := p.check(); err != nil {
-		return fmt.Errorf("writing a backup: %w", err)
-	}
+// WriteBackup writes a backup: the header, the database as Snapshot wrote it,
+// the end.
+func WriteBackup(dst io.Writer, h BackupHeader, database io.Reader) error {
 	sum := sha256.New()
 	w := io.MultiWriter(dst, sum)
-	if _, err := w.Write(appendBackupFront(nil, h, p)); err != nil {
+	if _, err := w.Write(h.frame()); err != nil {
 		return fmt.Errorf("writing a backup: %w", err)
 	}
 	if _, err := io.Copy(w, database); err != nil {
 		return fmt.Errorf("writing a backup: %w", err)
 	}
-	if _, err := dst.Write(appendFrame(nil, frameEnd, sum.Sum(nil))); err != nil {
+	if _, err := dst.Write(skippable(frameEnd, sum.Sum(nil))); err != nil {
 		return fmt.Errorf("writing a backup: %w", err)
 	}
 	return nil
 }
 
-func (p BackupParts) check() error {
-	if len(p.Settings) > MaxBackupSettings {
-		return fmt.Errorf("settings of %d bytes: at most %d", len(p.Settings), MaxBackupSettings)
-	}
-	if len(p.Sealed) > MaxBackupSealed {
-		return fmt.Errorf("sealed part of %d bytes: at most %d", len(p.Sealed), MaxBackupSealed)
-	}
-	return nil
-}
-
-// appendBackupFront appends what precedes the database.
-func appendBackupFront(dst []byte, h BackupHeader, p BackupParts) []byte {
+// frame returns the header as it stands in a backup.
+func (h BackupHeader) frame() []byte {
 	b := append([]byte(nil), backupMagic...)
 	b = binary.LittleEndian.AppendUint16(b, backupVersion)
 	b = append(b, h.Identity[:]...)
@@ -157,19 +126,12 @@ func appendBackupFront(dst []byte, h BackupHeader, p BackupParts) []byte {
 	for _, n := range []uint64{uint64(h.Created), h.Messages, uint64(h.Own), uint64(h.Size)} {
 		b = binary.LittleEndian.AppendUint64(b, n)
 	}
-	dst = appendFrame(dst, frameHeader, append(b, h.SHA256[:]...))
-	if len(p.Settings) > 0 {
-		dst = appendFrame(dst, frameSettings, p.Settings)
-	}
-	if len(p.Sealed) > 0 {
-		dst = appendFrame(dst, frameSealed, p.Sealed)
-	}
-	return dst
+	return skippable(frameHeader, append(b, h.SHA256[:]...))
 }
 
-// appendFrame appends a skippable frame.
-func appendFrame(dst []byte, magic uint32, content []byte) []byte {
-	dst = binary.LittleEndian.AppendUint32(dst, magic)
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(content)))
-	return append(dst, content...)
+// skippable returns a skippable frame.
+func skippable(magic uint32, content []byte) []byte {
+	b := binary.LittleEndian.AppendUint32(nil, magic)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(content)))
+	return append(b, content...)
 }

@@ -16,10 +16,8 @@ import (
 	"github.com/ssbsync/ssbsync/store"
 )
 
-var someParts = store.BackupParts{Settings: []byte(`{"friends":{"hops":3}}`), Sealed: []byte("age-encryption.org/v1\n…")}
-
 // backup returns a backup of a store.
-func backup(t testing.TB, s *store.Store, p store.BackupParts) ([]byte, store.BackupHeader) {
+func backup(t testing.TB, s *store.Store) ([]byte, store.BackupHeader) {
 	t.Helper()
 	var database, file bytes.Buffer
 	h, err := s.Snapshot(author(1).Feed(), &database)
@@ -27,7 +25,7 @@ func backup(t testing.TB, s *store.Store, p store.BackupParts) ([]byte, store.Ba
 		t.Fatal(err)
 	}
 	h.Network, h.Created = [32]byte{7}, 1_700_000_000_000
-	if err := store.WriteBackup(&file, h, p, &database); err != nil {
+	if err := store.WriteBackup(&file, h, &database); err != nil {
 		t.Fatal(err)
 	}
 	return file.Bytes(), h
@@ -58,29 +56,24 @@ func restore(t testing.TB, b *store.Backup) *store.Store {
 
 // TestBackup backs up and restores; what comes back is what was there.
 func TestBackup(t *testing.T) {
-	for _, parts := range []store.BackupParts{{}, {Settings: someParts.Settings}, {Sealed: someParts.Sealed}, someParts} {
-		s := temp(t)
-		mustAppend(t, s, store.Stored, interleave(feed(t, 40, author(1)), feed(t, 25, author(2)))...)
-		file, wrote := backup(t, s, parts)
-		b := openBackup(t, file)
-		if h := b.Header(); h != wrote || h.Messages != 65 || h.Own != 40 || h.Store != s.ID() || h.Identity != author(1).Feed() {
-			t.Errorf("the header is %+v", h)
-		}
-		if p := b.Parts(); !bytes.Equal(p.Settings, parts.Settings) || !bytes.Equal(p.Sealed, parts.Sealed) {
-			t.Errorf("the parts are %q", p)
-		}
-		for range 2 { // also a second time
-			if r := restore(t, b); r.ID() != s.ID() || r.Last() != 65 {
-				t.Errorf("restored %d messages of store %x", r.Last(), r.ID())
-			}
-		}
-		t.Logf("%d bytes of %d", len(file), wrote.Size)
+	s := temp(t)
+	mustAppend(t, s, store.Stored, interleave(feed(t, 40, author(1)), feed(t, 25, author(2)))...)
+	file, wrote := backup(t, s)
+	b := openBackup(t, file)
+	if h := b.Header(); h != wrote || h.Messages != 65 || h.Own != 40 || h.Store != s.ID() || h.Identity != author(1).Feed() {
+		t.Errorf("the header is %+v", h)
 	}
+	for range 2 { // also a second time
+		if r := restore(t, b); r.ID() != s.ID() || r.Last() != 65 {
+			t.Errorf("restored %d messages of store %x", r.Last(), r.ID())
+		}
+	}
+	t.Logf("%d bytes of %d", len(file), wrote.Size)
 }
 
 // TestBackupOfEmpty is about a store that holds nothing.
 func TestBackupOfEmpty(t *testing.T) {
-	file, h := backup(t, temp(t), store.BackupParts{})
+	file, h := backup(t, temp(t))
 	if h.Messages != 0 || h.Own != 0 || h.Size == 0 {
 		t.Errorf("the header is %+v", h)
 	}
@@ -115,7 +108,7 @@ func TestBackupWhileWriting(t *testing.T) {
 	<-started
 	var counts []uint64
 	for range 8 {
-		file, h := backup(t, s, store.BackupParts{})
+		file, h := backup(t, s)
 		r := restore(t, openBackup(t, file)) // which checks it when the test ends
 		if r.Last() != h.Messages || h.Own != int64(h.Messages) || h.Messages%100 != 0 || h.Messages == 0 {
 			t.Errorf("restored %d messages, the header is %+v", r.Last(), h)
@@ -132,7 +125,7 @@ func TestBackupWhileWriting(t *testing.T) {
 func TestBackupDamaged(t *testing.T) {
 	s := temp(t)
 	mustAppend(t, s, store.Stored, feed(t, 50, author(1))...)
-	file, _ := backup(t, s, someParts)
+	file, _ := backup(t, s)
 	refused := func(what string, at int, bad []byte) {
 		t.Helper()
 		_, err := store.OpenBackup(bytes.NewReader(bad), int64(len(bad)), nil)
@@ -180,25 +173,19 @@ func TestBackupOfLiar(t *testing.T) {
 		lie := h
 		change(&lie)
 		var file bytes.Buffer
-		if err := store.WriteBackup(&file, lie, store.BackupParts{}, bytes.NewReader(database.Bytes())); err != nil {
+		if err := store.WriteBackup(&file, lie, bytes.NewReader(database.Bytes())); err != nil {
 			t.Fatal(err)
 		}
 		if err := openBackup(t, file.Bytes()).WriteDatabase(io.Discard); !errors.Is(err, store.ErrBackupDamaged) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := store.WriteBackup(io.Discard, h, store.BackupParts{Settings: make([]byte, store.MaxBackupSettings+1)}, &database); err == nil {
-		t.Error("settings of any size are written")
-	}
-	if err := store.WriteBackup(io.Discard, h, store.BackupParts{Sealed: make([]byte, store.MaxBackupSealed+1)}, &database); err == nil {
-		t.Error("a sealed part of any size is written")
-	}
 }
 
 // sealed completes the front and the database of a backup with its end.
 func sealed(body []byte) []byte {
 	sum := sha256.Sum256(body)
-	file := binary.LittleEndian.AppendUint32(bytes.Clone(body), 0x184D2A57)
+	file := binary.LittleEndian.AppendUint32(bytes.Clone(body), 0x184D2A56)
 	file = binary.LittleEndian.AppendUint32(file, 32)
 	return append(file, sum[:]...)
 }
@@ -207,10 +194,8 @@ func sealed(body []byte) []byte {
 // it writes again with the same bytes, and unpacks within the size it names.
 func FuzzBackup(f *testing.F) {
 	s := temp(f)
-	for _, parts := range []store.BackupParts{{}, someParts} {
-		file, _ := backup(f, s, parts)
-		f.Add(file[:len(file)-40])
-	}
+	file, _ := backup(f, s)
+	f.Add(file[:len(file)-40])
 	f.Add([]byte("ssbsync backup"))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		file := sealed(body)
@@ -220,7 +205,7 @@ func FuzzBackup(f *testing.F) {
 		}
 		var again bytes.Buffer
 		database := bytes.NewReader(body[len(body)-int(store.DatabaseLen(b)):])
-		if err := store.WriteBackup(&again, b.Header(), b.Parts(), database); err != nil {
+		if err := store.WriteBackup(&again, b.Header(), database); err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(again.Bytes(), file) {

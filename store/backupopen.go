@@ -13,29 +13,25 @@ import (
 // Backup is an opened backup of which every byte was checked.
 type Backup struct {
 	header   BackupHeader
-	parts    BackupParts
 	database *io.SectionReader // compressed
 }
 
 // Header returns what the backup says about its store.
 func (b *Backup) Header() BackupHeader { return b.header }
 
-// Parts returns what it holds besides the store.
-func (b *Backup) Parts() BackupParts { return b.parts }
-
 // OpenBackup opens a backup. It reads all of it and compares it with the hash
 // at its end before it makes anything of it; progress, if set, is called with
 // the bytes read so far. Errors wrap ErrNotBackup, ErrNewerBackup or
 // ErrBackupDamaged when it is the file that is wrong.
 func OpenBackup(r io.ReaderAt, size int64, progress func(read int64)) (*Backup, error) {
-	p := &backupParser{r: r, end: size - int64(backupEndLen)}
-	if err := p.identify(size); err != nil {
+	f := backupFile{r: r, end: size - int64(backupEndLen)}
+	if err := f.identify(size); err != nil {
 		return nil, err
 	}
-	if err := p.checkSum(progress); err != nil {
+	if err := f.checkSum(progress); err != nil {
 		return nil, err
 	}
-	return p.parse()
+	return f.parse()
 }
 
 // WriteDatabase writes the database, a file that Open takes, to w. When it
@@ -60,42 +56,56 @@ func (b *Backup) WriteDatabase(w io.Writer) error {
 	return nil
 }
 
-// backupParser reads the frames of a backup from front to back.
-type backupParser struct {
+// backupFile is a backup of which nothing was checked yet.
+type backupFile struct {
 	r   io.ReaderAt
-	at  int64
-	end int64 // of what may be read: the end frame begins there
+	end int64 // where the end frame begins
 }
 
 // identify looks at the first bytes, so that something else altogether is
 // called by its name.
-func (p *backupParser) identify(size int64) error {
-	var b [frameHead + len(backupMagic) + 2]byte
-	if n, err := p.r.ReadAt(b[:], 0); n < len(b) {
-		if err == io.EOF {
-			return fmt.Errorf("%w: %d bytes are too few", ErrNotBackup, size)
-		}
-		return fmt.Errorf("reading the backup: %w", err)
+func (f backupFile) identify(size int64) error {
+	b, err := f.read(0, min(size, int64(frameHead+len(backupMagic)+2)))
+	if err != nil {
+		return err
 	}
+	magic, rest := skippable(frameHeader, nil)[:4], b[min(len(b), frameHead):]
 	switch {
-	case binary.LittleEndian.Uint32(b[:]) != frameHeader || string(b[frameHead:frameHead+len(backupMagic)]) != backupMagic:
+	case !bytes.HasPrefix(b, magic) || !bytes.HasPrefix(rest, []byte(backupMagic)):
 		return ErrNotBackup
-	case binary.LittleEndian.Uint16(b[len(b)-2:]) > backupVersion:
+	case len(rest) == len(backupMagic)+2 && binary.LittleEndian.Uint16(rest[len(backupMagic):]) > backupVersion:
 		return ErrNewerBackup
-	case p.end < int64(frameHead+backupHeaderLen):
+	case f.end < int64(frameHead+backupHeaderLen):
 		return fmt.Errorf("%w: %d bytes are too few", ErrBackupDamaged, size)
 	}
 	return nil
 }
 
+// read reads a part of the file.
+func (f backupFile) read(at, size int64) ([]byte, error) {
+	b := make([]byte, size)
+	return b, f.readInto(b, at)
+}
+
+func (f backupFile) readInto(b []byte, at int64) error {
+	n, err := f.r.ReadAt(b, at)
+	switch {
+	case n == len(b):
+		return nil
+	case err == io.EOF:
+		return fmt.Errorf("reading the backup: %w: it ends before its time", ErrBackupDamaged)
+	}
+	return fmt.Errorf("reading the backup: %w", err)
+}
+
 // checkSum compares everything before the end frame with the hash in it.
-func (p *backupParser) checkSum(progress func(int64)) error {
+func (f backupFile) checkSum(progress func(int64)) error {
 	sum := sha256.New()
-	buf := make([]byte, min(1<<20, p.end))
-	for at := int64(0); at < p.end; {
-		part := buf[:min(int64(len(buf)), p.end-at)]
-		if n, err := p.r.ReadAt(part, at); n < len(part) {
-			return fmt.Errorf("reading the backup: %w", noEOF(err))
+	buf := make([]byte, min(1<<20, f.end))
+	for at := int64(0); at < f.end; {
+		part := buf[:min(int64(len(buf)), f.end-at)]
+		if err := f.readInto(part, at); err != nil {
+			return err
 		}
 		sum.Write(part)
 		at += int64(len(part))
@@ -103,97 +113,46 @@ func (p *backupParser) checkSum(progress func(int64)) error {
 			progress(at)
 		}
 	}
-	end := make([]byte, backupEndLen)
-	if n, err := p.r.ReadAt(end, p.end); n < len(end) {
-		return fmt.Errorf("reading the backup: %w", noEOF(err))
+	end, err := f.read(f.end, int64(backupEndLen))
+	if err == nil && !bytes.Equal(end, skippable(frameEnd, sum.Sum(nil))) {
+		err = ErrBackupDamaged
 	}
-	if !bytes.Equal(end, appendFrame(nil, frameEnd, sum.Sum(nil))) {
-		return ErrBackupDamaged
-	}
-	return nil
+	return err
 }
 
-// parse reads the frames, after their bytes were found to be what was written.
-func (p *backupParser) parse() (b *Backup, err error) {
-	b = &Backup{}
-	header, err := p.frame(frameHeader, backupHeaderLen)
+// parse reads the header, after its bytes were found to be what was written.
+func (f backupFile) parse() (*Backup, error) {
+	const headerEnd = int64(frameHead + backupHeaderLen)
+	b, err := f.read(0, headerEnd)
 	if err != nil {
 		return nil, err
 	}
-	if b.header, err = parseBackupHeader(header); err != nil {
+	h, err := parseBackupHeader(b[frameHead:])
+	if err == nil && !bytes.Equal(b, h.frame()) {
+		err = fmt.Errorf("%w: its header is another", ErrBackupDamaged)
+	}
+	if err != nil {
 		return nil, err
 	}
-	if b.parts.Settings, err = p.frame(frameSettings, MaxBackupSettings); err != nil {
-		return nil, err
-	}
-	if b.parts.Sealed, err = p.frame(frameSealed, MaxBackupSealed); err != nil {
-		return nil, err
-	}
-	if magic, err := p.magic(); err != nil || magic != frameZstd {
-		return nil, fmt.Errorf("%w: no database in it", ErrBackupDamaged)
-	}
-	b.database = io.NewSectionReader(p.r, p.at, p.end-p.at)
-	return b, nil
+	return &Backup{header: h, database: io.NewSectionReader(f.r, headerEnd, f.end-headerEnd)}, nil
 }
 
-// magic returns the magic number of the frame that comes next.
-func (p *backupParser) magic() (uint32, error) {
-	var b [4]byte
-	if p.at+4 > p.end {
-		return 0, ErrBackupDamaged
-	}
-	if n, err := p.r.ReadAt(b[:], p.at); n < len(b) {
-		return 0, fmt.Errorf("reading the backup: %w", noEOF(err))
-	}
-	return binary.LittleEndian.Uint32(b[:]), nil
-}
-
-// frame returns the content of the next frame if it is of a kind, else nil.
-func (p *backupParser) frame(kind uint32, most int) ([]byte, error) {
-	if magic, err := p.magic(); err != nil || magic != kind {
-		return nil, err
-	}
-	var b [4]byte
-	if n, err := p.r.ReadAt(b[:], p.at+4); n < len(b) {
-		return nil, fmt.Errorf("reading the backup: %w", noEOF(err))
-	}
-	size := int64(binary.LittleEndian.Uint32(b[:]))
-	if size == 0 || size > int64(most) || p.at+frameHead+size > p.end {
-		return nil, fmt.Errorf("%w: frame %#x of %d bytes", ErrBackupDamaged, kind, size)
-	}
-	content := make([]byte, size)
-	if n, err := p.r.ReadAt(content, p.at+frameHead); n < len(content) {
-		return nil, fmt.Errorf("reading the backup: %w", noEOF(err))
-	}
-	p.at += frameHead + size
-	return content, nil
-}
-
+// parseBackupHeader reads the fields; whether they are written as they should
+// be is for the caller to see.
 func parseBackupHeader(b []byte) (h BackupHeader, err error) {
-	if len(b) != backupHeaderLen || binary.LittleEndian.Uint16(b[len(backupMagic):]) != backupVersion {
-		return h, fmt.Errorf("%w: header of %d bytes", ErrBackupDamaged, len(b))
-	}
 	b = b[len(backupMagic)+2:]
 	b = b[copy(h.Identity[:], b):]
 	b = b[copy(h.Network[:], b):]
 	b = b[copy(h.Store[:], b):]
 	number := func() int64 {
-		n := int64(binary.LittleEndian.Uint64(b))
+		n := binary.LittleEndian.Uint64(b)
 		b = b[8:]
-		if n < 0 || n > maxBackupSize {
+		if n >= maxBackupNumber {
 			err = fmt.Errorf("%w: a number in the header is out of range", ErrBackupDamaged)
 		}
-		return n
+		return int64(n)
 	}
 	h.Created, h.Messages, h.Own, h.Size = number(), uint64(number()), number(), number()
 	copy(h.SHA256[:], b)
 	return h, err
-}
-
-// noEOF makes the end of a file where more was expected an error of its own.
-func noEOF(err error) error {
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		return fmt.Errorf("%w: it ends before its time", ErrBackupDamaged)
-	}
-	return err
 }

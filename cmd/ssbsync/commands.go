@@ -42,6 +42,8 @@ func (p *program) commands() []*cli.Command {
 		p.statusCommand(),
 		p.checkCommand(),
 		p.recoverCommand(),
+		p.backupCommand(),
+		p.restoreCommand(),
 		p.forgetCommand(),
 		p.adoptCommand(),
 		p.callCommand(),

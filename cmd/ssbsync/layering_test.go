@@ -38,6 +38,7 @@ var entrances = map[string]string{
 	"github.com/vbauerster/mpb/v8":            "cmd/ssbsync",
 	"github.com/oasisprotocol/curve25519-voi": "spec/keys",
 	"github.com/coder/websocket":              "sync/gossip",
+	"filippo.io/age":                          "cmd/ssbsync",
 }
 
 // TestLayering keeps imports going downward and third-party modules at their

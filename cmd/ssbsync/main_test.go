@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"syscall"
 	"testing"
@@ -50,6 +51,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code":  codeCommand,
 			"await": awaitCommand,
+			"mode":  modeCommand,
 		},
 	})
 }
@@ -91,6 +93,20 @@ func awaitCommand(ts *testscript.TestScript, neg bool, args []string) {
 		if time.Since(began) > 20*time.Second {
 			ts.Fatalf("%s does not appear", name)
 		}
+	}
+}
+
+// modeCommand compares the permissions of a file, where there are any:
+//
+//	mode 600 FILE
+func modeCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: mode OCTAL FILE")
+	}
+	info, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if got := strconv.FormatUint(uint64(info.Mode().Perm()), 8); got != args[0] && runtime.GOOS != "windows" {
+		ts.Fatalf("%s has mode %s", args[1], got)
 	}
 }
 

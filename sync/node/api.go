@@ -69,6 +69,7 @@ func (n *Node) addBasics(m *muxrpc.Mux) {
 	m.Async("ssbsync.recover", n.recover)
 	m.Async("ssbsync.forget", n.forget)
 	m.Async("ssbsync.adopt", n.adopt)
+	m.Source("ssbsync.backup", n.backup)
 }
 
 func (n *Node) whoami(context.Context, *muxrpc.Call) (any, error) {

@@ -92,7 +92,7 @@ func (g *Guard) Prove(m *message.Message) error {
 		return nil
 	}
 	return g.change(func(s *GuardStatus) bool {
-		news := !s.Locked
+		news := !s.Locked || s.Seen == 0
 		s.Locked, s.Seen = true, max(s.Seen, m.Seq())
 		return news
 	})
