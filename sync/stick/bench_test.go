@@ -98,6 +98,19 @@ func BenchmarkImport(b *testing.B) {
 func BenchmarkNoChangeVisit(b *testing.B) {
 	const bundles, feeds = 1000, 10_000
 	a, m := newNode(b, 1), newMedium(b)
+	fillMedium(b, a, m, bundles, feeds)
+	a.visit(m)
+	for b.Loop() {
+		if rep := a.visit(m); rep.Have || rep.Import.Messages+rep.Export.Messages != 0 {
+			b.Fatalf("%+v", rep)
+		}
+	}
+}
+
+// fillMedium writes bundles with one message each of some feeds, which the
+// node holds as well.
+func fillMedium(b *testing.B, a *node, m *medium, bundles, feeds int) {
+	b.Helper()
 	m.open()
 	var batch []*message.Message
 	flush := func() {
@@ -117,6 +130,26 @@ func BenchmarkNoChangeVisit(b *testing.B) {
 		if len(batch) == feeds/bundles {
 			flush()
 		}
+	}
+}
+
+// BenchmarkNoChangeVisitOfTen is the same with the haves of nine other stores
+// that hold every feed.
+func BenchmarkNoChangeVisitOfTen(b *testing.B) {
+	const bundles, feeds = 1000, 10_000
+	a, m := newNode(b, 1), newMedium(b)
+	fillMedium(b, a, m, bundles, feeds)
+	a.visit(m)
+	heads, err := a.store.Heads()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for n := byte(2); n <= 10; n++ {
+		h := &stick.Have{Network: network, Stick: m.open().ID(), Identity: feed(n), Store: stick.ID{n}, Counter: 1, Visit: uint64(n), WantAll: true, Reads: stick.OurFormats()}
+		for _, head := range heads {
+			h.Holdings = append(h.Holdings, stick.Holding{Feed: head.Feed, Seq: head.Seq, Prefix: bundle.Prefix(head.ID)})
+		}
+		m.write(stick.HaveName(h.Store, 1), stick.EncodeHave(h, pair(n)))
 	}
 	a.visit(m)
 	for b.Loop() {

@@ -110,7 +110,7 @@ func (e *exporter) remove(sc *scene, s *source) error {
 	} else if err := e.drop(sc, s); err != nil {
 		return err
 	}
-	sc.sources = slices.DeleteFunc(sc.sources, func(x *source) bool { return x == s })
+	sc.forgetSource(s)
 	e.rep.Removed++
 	e.rep.Freed += s.size
 	return nil
@@ -126,7 +126,13 @@ func (p *Peer) drop(sc *scene, s *source) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("removing bundle %s: %w", s.name, err)
 	}
+	sc.removed = append(sc.removed, s.name)
 	return nil
+}
+
+// forgetSource takes a bundle that was removed out of the scene.
+func (sc *scene) forgetSource(s *source) {
+	sc.sources = slices.DeleteFunc(sc.sources, func(x *source) bool { return x == s })
 }
 
 // check lets tests fail a step.

@@ -87,7 +87,7 @@ func (e *exporter) mergeParts(ctx context.Context, sc *scene, parts []*source) e
 		if err := e.drop(sc, s); err != nil {
 			return err
 		}
-		sc.sources = slices.DeleteFunc(sc.sources, func(x *source) bool { return x == s })
+		sc.forgetSource(s)
 		e.rep.Merged++
 	}
 	return nil

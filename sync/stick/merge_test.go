@@ -183,6 +183,11 @@ func TestMergedWhileRead(t *testing.T) {
 	if n := len(m.files(".ssb.zst")); n != 1 || !merged {
 		t.Errorf("%d bundles", n)
 	}
+	for _, nd := range []*node{a, b} {
+		if news, err := nd.peer.News(t.Context(), m.open()); news || err != nil {
+			t.Errorf("what was merged is news: %v", err)
+		}
+	}
 }
 
 // TestSharedFolderFallsSilent: two servers on one folder, both with much to

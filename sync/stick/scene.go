@@ -27,6 +27,8 @@ type scene struct {
 	held    *held  // what we hold when the export is planned
 	judge   *judge // what counts then
 	patient bool   // what nobody who comes by needs may wait
+
+	removed []string // names of bundles we removed, which are in the ledger still
 }
 
 // look lists the medium and gets to know the bundles that are new on it. What

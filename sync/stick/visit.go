@@ -111,20 +111,21 @@ func (p *Peer) give(ctx context.Context, sc *scene, o ExportOptions, explicit bo
 	if err != nil {
 		return false, err
 	}
-	rep.DryRun = o.DryRun
-	if err := p.export(ctx, sc, plan, o, rep, progress); err != nil {
-		return false, err
+	if rep.DryRun = o.DryRun; !o.DryRun {
+		if err := p.clean(sc); err != nil { // it may be in the way
+			return false, err
+		}
 	}
-	if o.DryRun {
-		return false, nil
-	}
-	if err := p.clean(sc); err != nil {
+	if err := p.export(ctx, sc, plan, o, rep, progress); err != nil || o.DryRun {
 		return false, err
 	}
 	if !explicit && o.MaxSize <= 0 {
 		if err := p.merge(ctx, sc, rep, progress); err != nil {
 			return false, err
 		}
+	}
+	if err := p.ledger.keep(sc.stick.id, nil, sc.removed); err != nil {
+		return false, err
 	}
 	wrote := false
 	if !o.NoHave {
