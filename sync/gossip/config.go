@@ -52,6 +52,11 @@ type Config struct {
 	// createHistoryStream. Nil refuses all calls.
 	Handler func(remote refs.Feed) muxrpc.Handler
 
+	// Meet, when set, is called with the session with each peer, in a goroutine
+	// of its own, for what is exchanged beside feeds. It returns when ctx ends,
+	// which the end of the session brings about.
+	Meet func(ctx context.Context, remote refs.Feed, session *muxrpc.Session)
+
 	// Authorize, when set, may refuse a peer that has proven who it is.
 	Authorize func(remote refs.Feed) error
 

@@ -144,6 +144,9 @@ func (s *session) run() {
 	var group sync.WaitGroup
 	if s.kind == peerKind {
 		group.Go(s.replicate)
+		if g.cfg.Meet != nil {
+			group.Go(func() { g.cfg.Meet(s.ctx, s.remote, mux) })
+		}
 		group.Go(s.visitRoom)
 	}
 	err := mux.Wait()

@@ -47,6 +47,7 @@ func (n *Node) newMux() *muxrpc.Mux {
 	n.addFriends(m)
 	n.addPeers(m)
 	n.addReplication(m)
+	n.addBlobs(m)
 	n.addInvites(m)
 	n.addCarriage(m)
 	n.addMedia(m)

@@ -47,9 +47,11 @@ type Config struct {
 	Logging      struct {
 		Level string `json:"level"`
 	} `json:"logging"`
+	Blobs   BlobConfig `json:"blobs"`
 	Ssbsync struct {
-		Replicate Replicate `json:"replicate"`
-		Watch     Watch     `json:"watch"`
+		Replicate Replicate  `json:"replicate"`
+		Blobs     BlobPolicy `json:"blobs"`
+		Watch     Watch      `json:"watch"`
 	} `json:"ssbsync"`
 }
 

@@ -76,6 +76,7 @@ type Node struct {
 
 	arrivals arrivals
 
+	blobs   *blobKeeper
 	history *history.Server
 	network func() (*gossip.Gossip, error) // made at the first call
 	opened  atomic.Pointer[gossip.Gossip]  // what network returned
@@ -112,6 +113,9 @@ func Open(o Options) (*Node, error) {
 	}
 	if err := n.openParts(); err != nil {
 		n.home.Close()
+		if n.blobs != nil {
+			n.blobs.files.Close()
+		}
 		if n.store != nil {
 			n.store.Close()
 		}
@@ -185,12 +189,16 @@ func (n *Node) openParts() (err error) {
 	n.policy = newPolicy(n)
 	n.private = newPrivates(n)
 	n.guard = stick.NewGuard(n.store, n.keys.Feed())
+	if err := n.openBlobs(); err != nil {
+		return err
+	}
 	n.ingest = ingest.New(ingest.Config{
 		Store: n.store, Net: n.hmac, Waiting: store.WaitingLimits{Wanted: n.policy.Wants},
 		Own: n.keys.Feed(), OnOwn: n.proved, Room: n.room,
 	})
 	n.peer, err = stick.New(stick.Config{
 		Store: n.store, Ingest: n.ingest, Keys: n.keys, Network: n.netID, Net: n.hmac, Policy: n.policy, Guard: n.guard, Now: n.options.Now,
+		Blobs: stickBlobs{n.blobs},
 	})
 	if err == nil {
 		err = n.openIndexes()
@@ -251,7 +259,7 @@ func (n *Node) Close() error {
 	if errors.Is(failed, context.Canceled) {
 		failed = nil
 	}
-	return errors.Join(network, failed, n.store.Close(), n.home.Close())
+	return errors.Join(network, failed, n.blobs.files.Close(), n.store.Close(), n.home.Close())
 }
 
 // Serve answers one client that may call everything: the own user. It returns

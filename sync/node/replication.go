@@ -377,7 +377,7 @@ func (n *Node) newGossip() (*gossip.Gossip, error) {
 	}
 	g, err := gossip.New(gossip.Config{
 		Keys: n.keys, Network: n.caps, Store: n.store, Ingest: n.ingest, Policy: gossipPolicy{n.policy}, Graph: n.graph,
-		Handler: n.handlerFor, Publish: n.publishContent, Proxy: n.config.Proxy, AllowPrivate: n.config.AllowPrivate,
+		Handler: n.handlerFor, Meet: n.blobs.meet, Publish: n.publishContent, Proxy: n.config.Proxy, AllowPrivate: n.config.AllowPrivate,
 		Log: n.options.Log, Now: n.options.Now,
 	})
 	if err == nil {

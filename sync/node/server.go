@@ -104,6 +104,7 @@ func (s *server) run(ctx context.Context, g *gossip.Gossip, o ServerOptions) err
 		start("watching the network", func(ctx context.Context) error { return watchAddresses(ctx, g.NetworkChanged) })
 	}
 	start("following the indexes", s.node.followIndexes)
+	start("looking after blobs", s.node.blobs.run)
 	visiting := make(chan struct{}) // closed when events of media can be followed
 	start("visiting media", func(ctx context.Context) error { return s.node.visitMedia(ctx, o, visiting) })
 	start("storing", s.node.untilStopped)

@@ -43,6 +43,10 @@ type Blobs interface {
 	Get(id refs.Blob) ([]byte, error)
 	// Put stores a blob durably, after comparing it with its id.
 	Put(id refs.Blob, data []byte) error
+	// Offered lists the held blobs that somebody unknown may want: those that
+	// messages of the feeds refer to that accept reports true of, or of all
+	// feeds when it is nil. The ones at the front come first.
+	Offered(accept func(refs.Feed) bool) ([]refs.Blob, error)
 }
 
 // Config is what a Peer works with. Store, Ingest, Keys and Policy must be
