@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/ssbsync/ssbsync/spec/keys"
 	"github.com/ssbsync/ssbsync/spec/message"
@@ -76,17 +77,28 @@ var errFull = errors.New("the disk has 3 bytes left")
 // to 9.
 func newNode(t testing.TB, n byte) *node {
 	t.Helper()
+	return newNodeAt(t, n, nil)
+}
+
+// newNodeAt is newNode with a clock.
+func newNodeAt(t testing.TB, n byte, now func() time.Time) *node {
+	t.Helper()
 	p := &policy{own: feed(n), all: true, trust: make(map[refs.Feed]bool)}
 	for i := byte(1); i < 10; i++ {
 		p.trust[feed(i)] = true
 	}
-	return openNode(t, filepath.Join(t.TempDir(), "store.db"), n, p)
+	return openNodeAt(t, filepath.Join(t.TempDir(), "store.db"), n, p, now)
 }
 
 // openNode opens a node on a store file.
 func openNode(t testing.TB, path string, n byte, p *policy) *node {
 	t.Helper()
-	s, err := store.Open(path, store.Options{})
+	return openNodeAt(t, path, n, p, nil)
+}
+
+func openNodeAt(t testing.TB, path string, n byte, p *policy, now func() time.Time) *node {
+	t.Helper()
+	s, err := store.Open(path, store.Options{Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ func rules() sim.Rules {
 // TestSimulatedYear guards the target for what is written: the year is short
 // here, and whole in TestSimulatedYears (tag ci).
 func TestSimulatedYear(t *testing.T) {
-	checkYear(t, sim.Year(45, 4))
+	checkYear(t, sim.Year(30, 4))
 }
 
 // checkYear plays a year with ample space. Messages must arrive at the next
@@ -48,7 +48,7 @@ func checkYear(t *testing.T, s sim.Scenario) {
 // TestPolicies guards the choice of the policy: with a dead node of ten and a
 // small stick messages arrive at least twice as early as when the oldest goes.
 func TestPolicies(t *testing.T) {
-	checkPolicies(t, sim.DeadNode(1, 60, 50))
+	checkPolicies(t, sim.DeadNode(1, 42, 50))
 }
 
 func checkPolicies(t *testing.T, s sim.Scenario) {

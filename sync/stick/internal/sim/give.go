@@ -45,14 +45,16 @@ func (v *call) live(h *stick.Have) bool {
 // export writes a plan.
 func (v *call) export(plan Plan) (moved bool) {
 	room, each := v.room(), v.medium.messageSize()
-	if v.rules.Estimate(messages(plan.Spans), each) > room-v.spare(room) {
-		return v.squeeze(plan, each)
+	if v.rules.Estimate(messages(plan.Spans), each) <= room-v.spare(room) {
+		rest, wrote := v.write(plan.Spans, room)
+		if len(rest) == 0 {
+			return wrote
+		}
+		moved = wrote
+		plan = Plan{rest, plan.Live[len(plan.Live)-len(rest):]}
+		each = v.learn(each)
 	}
-	rest, moved := v.write(plan.Spans, room)
-	if len(rest) > 0 {
-		moved = v.squeeze(Plan{rest, plan.Live[len(plan.Live)-len(rest):]}, 2*each) || moved
-	}
-	return moved
+	return v.squeeze(plan, each) || moved
 }
 
 // squeeze writes what there is or can be made room for.
@@ -64,13 +66,13 @@ func (v *call) squeeze(plan Plan, each int64) bool {
 	return moved || wrote
 }
 
-// maxTries is how often room is made for the same messages.
+// maxTries is how often room is made in one visit.
 const maxTries = 4
 
 func (v *call) makeRoom(plan []vector.Span, each int64) (moved bool) {
-	for try := 0; len(plan) > 0; try++ {
+	for try := 0; len(plan) > 0 && try < maxTries; try++ {
 		fit := space.Make(v.policy.Goes, v.space(), v.pieces(plan, each))
-		if len(fit.Write) == 0 || try == maxTries {
+		if len(fit.Write) == 0 {
 			break
 		}
 		var gone []*Bundle
@@ -78,12 +80,30 @@ func (v *call) makeRoom(plan []vector.Span, each int64) (moved bool) {
 			gone = append(gone, v.medium.bundles[c.Bundle])
 		}
 		v.remove(gone)
-		var wrote bool
-		plan, wrote = v.write(fit.Write, v.room())
+		rest, wrote := v.write(fit.Write, v.room())
 		moved = moved || wrote || len(gone) > 0
-		each *= 2
+		plan = without(plan, fit.Write, rest)
+		each = v.learn(each)
 	}
 	return moved
+}
+
+// without returns a plan without what was written: all but the rest.
+func without(plan, written, rest []vector.Span) (left []vector.Span) {
+	gone := vector.FromSpans(written).Subtract(vector.FromSpans(rest))
+	for _, s := range plan {
+		left = append(left, gone.Uncovered(s)...)
+	}
+	return left
+}
+
+// learn returns what a message took in this visit, or believes that it takes
+// more than was thought.
+func (v *call) learn(each int64) int64 {
+	if v.packed == 0 {
+		return 2 * each
+	}
+	return v.bytes / v.packed
 }
 
 // pieces says what the spans of a plan take on a stick.
@@ -127,7 +147,7 @@ func (v *call) space() *space.Medium {
 	m.Bundles = make([]space.Bundle, len(v.medium.bundles))
 	for i, b := range v.medium.bundles {
 		trusted := v.node.trusts[b.Exporter]
-		sb := space.Bundle{Name: b.name(), Size: b.Size, Exporter: b.Exporter, Own: b.Exporter == v.node.own, Stranger: !trusted, Messages: b.Messages}
+		sb := space.Bundle{Name: b.name(), Fixed: b.visit == v.res.Visits, Size: b.Size, Exporter: b.Exporter, Own: b.Exporter == v.node.own, Stranger: !trusted, Messages: b.Messages}
 		sb.Runs = make([]space.Run, len(b.Spans))
 		for k, s := range b.Spans {
 			held := v.node.held[v.number[s.Feed]] >= s.Last
@@ -187,7 +207,7 @@ func (v *call) merge() bool {
 		spans = append(spans, b.Spans...)
 	}
 	if len(spans) > 0 {
-		b := m.place(v.node.own, pack(spans))
+		b := m.place(v.node.own, pack(spans), v.res.Visits)
 		v.res.MergeBytes += b.Size
 		v.res.Merged += len(group)
 		m.remove(group)

@@ -31,6 +31,7 @@ type Bundle struct {
 	Spans    []vector.Span // grouped by feed, ascending in each
 	Messages int64
 	Size     int64
+	visit    int // in which it was written
 }
 
 // standing is what one store left on a stick: its newest have, and the file
@@ -53,9 +54,9 @@ func (m *medium) messageSize() int64 {
 }
 
 // place puts a bundle on the stick.
-func (m *medium) place(exporter refs.Feed, spans []vector.Span) *Bundle {
+func (m *medium) place(exporter refs.Feed, spans []vector.Span, visit int) *Bundle {
 	m.placed++
-	b := &Bundle{Number: m.placed, Exporter: exporter, Spans: spans}
+	b := &Bundle{Number: m.placed, Exporter: exporter, Spans: spans, visit: visit}
 	for _, s := range spans {
 		b.Messages += s.Len()
 		m.covered.Add(s.Feed, s.First, s.Last)

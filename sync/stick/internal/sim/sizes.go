@@ -46,15 +46,23 @@ func bundleBytes(messages, runs int64) int64 {
 }
 
 // openFrames is how many frames bundle.Writer counts uncompressed besides the
-// one it fills.
-const openFrames = 4
+// one it fills. Where room is tight an export lets it settle them: what it then
+// still counts too much is what a frame of 8 KiB loses by compression.
+const (
+	openFrames = 4
+	settled    = 4 << 10
+)
 
 // bundleBound returns what bundle.Writer.Size says of a bundle that is not
 // finished: the last frames count as if they could not be compressed.
-func bundleBound(messages, runs int64) int64 {
-	settled := max(0, messages/frameFull-openFrames)
-	return fixedSize + frameSize*(messages/frameFull+1) + (runSize+8)*runs +
-		int64(float64(settled)*frameBytes(frameFull)) + (messages-settled*frameFull)*(lineSize+4)
+func bundleBound(messages, runs int64, tight bool) int64 {
+	done := max(0, messages/frameFull-openFrames)
+	bound := fixedSize + frameSize*(messages/frameFull+1) + (runSize+8)*runs +
+		int64(float64(done)*frameBytes(frameFull)) + (messages-done*frameFull)*(lineSize+4)
+	if tight {
+		bound = min(bound, bundleBytes(messages, runs)+settled)
+	}
+	return bound
 }
 
 // onceBytes is the compressed size of messages when each is written once.

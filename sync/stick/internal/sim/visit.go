@@ -73,6 +73,8 @@ type call struct {
 	medium *medium
 	others []*stick.Have
 	newest uint64 // visit number
+	packed int64  // messages written in this visit
+	bytes  int64  // and what they took
 }
 
 // take imports what the node wants and lacks.
@@ -154,10 +156,11 @@ func (v *call) write(plan []vector.Span, room int64) (rest []vector.Span, wrote 
 		if len(spans) == 0 {
 			break
 		}
-		b := v.medium.place(v.node.own, pack(spans))
+		b := v.medium.place(v.node.own, pack(spans), v.res.Visits)
 		v.res.Bundles++
 		v.res.BundleBytes += b.Size
 		v.res.Copies += b.Messages
+		v.packed, v.bytes = v.packed+b.Messages, v.bytes+b.Size
 		wrote, plan = true, rest
 		before := room
 		if room -= b.Size; full && room < before/2 {
@@ -177,7 +180,7 @@ func fill(plan []vector.Span, limit int64, tight bool) (spans, rest []vector.Spa
 	for i, s := range plan {
 		// The program stops before the first message that might not fit.
 		n := int64(sort.Search(int(s.Len()), func(k int) bool {
-			return bundleBound(messages+int64(k), runs+1)+lineSize+frameCost > limit
+			return bundleBound(messages+int64(k), runs+1, tight)+lineSize+frameCost > limit
 		}))
 		if n > 0 {
 			spans = append(spans, vector.Span{Feed: s.Feed, First: s.First, Last: s.First + n - 1})

@@ -134,7 +134,7 @@ func (w *world) happen(until float64) {
 }
 
 // calmRounds bounds the calm phase.
-const calmRounds = 100
+const calmRounds = 60
 
 // calm lets the nodes take turns, as they visited the sticks in the last
 // days, until a whole round writes and moves nothing.
@@ -171,4 +171,42 @@ func (w *world) lastVisits() []Visit {
 		}
 	}
 	return round
+}
+
+// Step is one visit of a script, and what arrived at the node before it.
+type Step struct {
+	Visit
+	New []Arrival
+}
+
+// Arrival is that so many messages of a feed arrived at its home.
+type Arrival struct {
+	Feed  int // the first feeds are the nodes' own
+	Count int
+}
+
+// Script returns the visits of a scenario, and a round of its calm phase, for
+// those who want to play it with real stores.
+func Script(s Scenario) (steps, round []Step) {
+	w := newWorld(s, Rules{}, Real())
+	done := make([]int64, s.Feeds)
+	step := func(v Visit) Step {
+		step := Step{Visit: v}
+		for n := v.Node; n < s.Feeds; n += s.Nodes {
+			f := &w.feeds[w.number[s.id(n)]]
+			if count := f.until(v.Time); count > done[n] {
+				step.New = append(step.New, Arrival{n, int(count - done[n])})
+				done[n] = count
+			}
+		}
+		return step
+	}
+	for _, v := range w.visits {
+		steps = append(steps, step(v))
+	}
+	for _, v := range w.lastVisits() {
+		v.Time = float64(s.Days)
+		round = append(round, step(v))
+	}
+	return steps, round
 }
