@@ -73,6 +73,7 @@ type Node struct {
 	guard  *stick.Guard
 	peer   *stick.Peer
 	mux    *muxrpc.Mux
+	made   made // belongs to the ingest pipeline's writer, which calls create
 
 	arrivals arrivals
 

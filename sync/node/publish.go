@@ -8,6 +8,7 @@ import (
 
 	"github.com/ssbsync/ssbsync/spec/message"
 	"github.com/ssbsync/ssbsync/spec/muxrpc"
+	"github.com/ssbsync/ssbsync/spec/refs"
 	"github.com/ssbsync/ssbsync/store"
 	"github.com/ssbsync/ssbsync/sync/stick"
 )
@@ -52,7 +53,27 @@ func (n *Node) create(head message.Head, content []byte) (*message.Message, erro
 	if err != nil {
 		return nil, err
 	}
-	return message.Create(n.keys, head, content, now, n.hmac)
+	m, err := message.Create(n.keys, head, content, now, n.hmac)
+	if err == nil {
+		n.made = made{m.ID(), now}
+	}
+	return m, err
+}
+
+// made is the newest message that create made: the next one may come before
+// it is stored, since the writer commits several together.
+type made struct {
+	id      refs.Message
+	claimed float64 // milliseconds since 1970
+}
+
+// ownTime returns the time that the message at the head of the own feed claims.
+func (n *Node) ownTime(head message.Head) (float64, error) {
+	if head.ID == n.made.id {
+		return n.made.claimed, nil
+	}
+	rec, err := n.store.Get(head.Feed, head.Seq)
+	return claimedTime(rec), err
 }
 
 // nextTimestamp returns the time to claim, in milliseconds since 1970: later
@@ -62,11 +83,10 @@ func (n *Node) nextTimestamp(head message.Head) (float64, error) {
 	if head.Seq == 0 {
 		return now, nil
 	}
-	rec, err := n.store.Get(head.Feed, head.Seq)
+	last, err := n.ownTime(head)
 	if err != nil {
 		return 0, err
 	}
-	last := claimedTime(rec)
 	if now <= last {
 		n.options.Log.Warn("the clock is behind the newest message of the own feed", "behindSeconds", (last-now)/1000)
 		return last + 1, nil
