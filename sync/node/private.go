@@ -54,6 +54,7 @@ type privates struct {
 
 	mu     sync.Mutex // held while it follows the receive log
 	loaded bool       // the fields below and done are those of the store
+	stored uint64     // the cursor in the store: done may be ahead by messages of which nothing is kept
 	groups []groupRow
 	keys   []envelope.Key // of the groups
 	direct map[refs.Feed][]envelope.Key
@@ -95,6 +96,7 @@ func (p *privates) load() error {
 	done, err2 := p.node.store.Cursor(tableOpened)
 	if err = errors.Join(err, err2); err == nil {
 		p.done.Store(done)
+		p.stored = done
 		p.loaded = true
 	}
 	return err
@@ -111,7 +113,7 @@ func (p *privates) catchUp(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := p.step(); err != nil {
+		if err := p.step(ctx); err != nil {
 			p.loaded = false // what is in memory may be ahead
 			return err
 		}
@@ -119,8 +121,9 @@ func (p *privates) catchUp(ctx context.Context) error {
 	return nil
 }
 
-// step looks at some pages of messages, in one transaction.
-func (p *privates) step() error {
+// step looks at some pages of messages, and writes in one transaction what came
+// of it. For a few messages that are not private it does not write at all.
+func (p *privates) step(ctx context.Context) error {
 	batch := &privateBatch{after: p.done.Load()}
 	for range indexPages {
 		page, err := p.node.store.LogPage(batch.after, 0, 0, false)
@@ -132,11 +135,14 @@ func (p *privates) step() error {
 			batch.after = page[i].Rx
 		}
 	}
-	if err := p.retry(batch); err != nil {
+	if err := p.retry(ctx, batch); err != nil {
 		return err
 	}
-	if err := p.node.store.Table(tableOpened).Update(batch.commit); err != nil {
-		return err
+	if len(batch.rows)+len(batch.closed) > 0 || batch.after-p.stored >= store.MaxPage {
+		if err := p.node.store.Table(tableOpened).Update(batch.commit); err != nil {
+			return err
+		}
+		p.stored = batch.after
 	}
 	p.done.Store(batch.after)
 	return nil
@@ -165,7 +171,7 @@ func (p *privates) opened(batch *privateBatch, rec *store.Record, m boxed, row, 
 
 // retry tries the keys that the batch brought on the envelopes that are still
 // closed; they can hold further keys.
-func (p *privates) retry(batch *privateBatch) error {
+func (p *privates) retry(ctx context.Context, batch *privateBatch) error {
 	for len(batch.fresh) > 0 {
 		fresh := batch.fresh
 		batch.fresh = nil
@@ -175,6 +181,9 @@ func (p *privates) retry(batch *privateBatch) error {
 		}
 		for _, rx := range append(closed, batch.closed...) {
 			if err := p.retryOne(batch, rx, fresh); err != nil {
+				return err
+			}
+			if err := ctx.Err(); err != nil {
 				return err
 			}
 		}
