@@ -116,15 +116,20 @@ func (s *source) lies() []int {
 	return frames
 }
 
+// maxDeltas is how far the counter of a delta is above that of its base at
+// most: ids of messages stand in full haves only.
+const maxDeltas = 128
+
 // shrink makes h a delta against our full have on the medium, where that
 // saves half.
 func (h *Have) shrink(mine *ownHaves) {
-	if mine.full == nil {
+	if mine.full == nil || h.Counter > mine.full.Counter+maxDeltas {
 		return
 	}
-	changed, ok := h.since(mine.full)
-	if ok && len(changed) <= len(h.Holdings)/2 {
-		h.Holdings, h.Base, h.BaseSum = changed, mine.full.Counter, mine.fullSum
+	const moveLen, holdingLen = 3, 42 // about
+	moved, added, ok := h.since(mine.full)
+	if ok && len(moved)*moveLen+len(added)*holdingLen <= len(h.Holdings)*holdingLen/2 {
+		h.Moved, h.Holdings, h.Base, h.BaseSum = moved, added, mine.full.Counter, mine.fullSum
 	}
 }
 

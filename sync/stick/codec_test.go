@@ -16,6 +16,7 @@ func sample() *stick.Have {
 	h := &stick.Have{
 		Network: network, Stick: stick.ID{1}, Identity: feed(1), Store: stick.ID{2},
 		Counter: 300, Visit: 7, Base: 299, BaseSum: [32]byte{3},
+		Moved:    []stick.Move{{Index: 0, Gain: 1}, {Index: 1, Wanted: true}, {Index: 300, Gain: 1 << 40, Wanted: true}},
 		Reads:    stick.OurFormats(),
 		Replaces: []stick.ID{{4}, {5}},
 		Feeds:    []refs.Feed{{6}, {7}},
@@ -75,6 +76,8 @@ func TestHaveRefused(t *testing.T) {
 	for name, spoil := range map[string]func(*stick.Have){
 		"other signer":       func(h *stick.Have) { h.Identity = feed(2) },
 		"counter 0":          func(h *stick.Have) { h.Counter, h.Base = 0, 0 },
+		"moves in disorder":  func(h *stick.Have) { h.Moved[1].Index = 0 },
+		"move too far":       func(h *stick.Have) { h.Moved[2].Index = 1 << 19 },
 		"visit 0":            func(h *stick.Have) { h.Visit = 0 },
 		"base of the future": func(h *stick.Have) { h.Base = h.Counter },
 		"number too large":   func(h *stick.Have) { h.Visit = 1 << 53 },

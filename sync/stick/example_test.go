@@ -2,6 +2,7 @@ package stick_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/hex"
 	"os"
 	"strings"
@@ -25,17 +26,23 @@ func TestSpecExample(t *testing.T) {
 	fill(h.Store[:], 0x33)
 	h.Holdings = []stick.Holding{{Feed: refs.Feed(bytes.Repeat([]byte{0x44}, 32)), Seq: 1, Wanted: true}}
 	fill(h.Holdings[0].Prefix[:], 0x55)
-	got := stick.EncodeHave(h, keys.FromSeed(seed))
+	full := stick.EncodeHave(h, keys.FromSeed(seed))
+	delta := *h
+	delta.Counter, delta.Visit, delta.Base, delta.BaseSum = 2, 2, 1, sha256.Sum256(full)
+	delta.Moved, delta.Holdings = []stick.Move{{Gain: 5, Wanted: true}}, nil
 
 	text, err := os.ReadFile("../../spec/stick.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, example, _ := strings.Cut(string(text), "## 8. Example")
-	_, example, _ = strings.Cut(example, "```\n")
-	example, _, _ = strings.Cut(example, "```")
-	want, err := hex.DecodeString(strings.Join(strings.Fields(example), ""))
-	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("%v: the have is\n%x", err, got)
+	_, rest, _ := strings.Cut(string(text), ". Example\n")
+	for _, got := range [][]byte{full, stick.EncodeHave(&delta, keys.FromSeed(seed))} {
+		var example string
+		_, rest, _ = strings.Cut(rest, "```\n")
+		example, rest, _ = strings.Cut(rest, "```")
+		want, err := hex.DecodeString(strings.Join(strings.Fields(example), ""))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%v: the have is\n%x", err, got)
+		}
 	}
 }

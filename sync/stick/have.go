@@ -2,6 +2,7 @@ package stick
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 
 	"github.com/ssbsync/ssbsync/spec/refs"
@@ -11,8 +12,15 @@ import (
 type Holding struct {
 	Feed   refs.Feed
 	Seq    int64   // at least 1
-	Prefix [8]byte // first bytes of the id of message Seq, to find forks
+	Prefix [8]byte // first bytes of the id of message Seq, to find forks; zero when only a delta told of it
 	Wanted bool    // the store wants more of the feed
+}
+
+// Move says what became of a holding of the base of a delta.
+type Move struct {
+	Index  int   // of the holding
+	Gain   int64 // how much higher its Seq is
+	Wanted bool  // as it is now
 }
 
 // Damage names a bundle of which a store found pieces damaged.
@@ -35,6 +43,7 @@ type Have struct {
 	Reads    []string // formats and codecs the store reads, ascending
 	Replaces []ID     // former ids of the store, ascending
 	WantAll  bool     // the store wants every feed
+	Moved    []Move   // of a delta: holdings of the base that are different, ascending
 	Holdings []Holding
 	Feeds    []refs.Feed // wanted feeds of which it holds nothing, ascending
 	Blobs    []refs.Blob // wanted blobs, ascending
@@ -80,49 +89,61 @@ func (h *Have) Wants(feed refs.Feed) bool {
 func (h *Have) Reading(name string) bool { return slices.Contains(h.Reads, name) }
 
 // since returns the part of h that base does not say: the holdings that
-// changed. ok is false when h is no growth of base, and must be written in
-// full.
-func (h *Have) since(base *Have) (changed []Holding, ok bool) {
+// changed, and those of other feeds. ok is false when h is no growth of base,
+// and must be written in full.
+func (h *Have) since(base *Have) (moved []Move, added []Holding, ok bool) {
 	i := 0
-	for _, b := range base.Holdings {
+	for index, b := range base.Holdings {
 		for i < len(h.Holdings) && h.Holdings[i].Feed.Compare(b.Feed) < 0 {
-			changed = append(changed, h.Holdings[i])
+			added = append(added, h.Holdings[i])
 			i++
 		}
-		if i == len(h.Holdings) || h.Holdings[i].Feed != b.Feed {
-			return nil, false
+		if i == len(h.Holdings) || h.Holdings[i].Feed != b.Feed || h.Holdings[i].Seq < b.Seq {
+			return nil, nil, false
 		}
-		if h.Holdings[i] != b {
-			changed = append(changed, h.Holdings[i])
+		if x := h.Holdings[i]; x.Seq != b.Seq || x.Wanted != b.Wanted {
+			moved = append(moved, Move{index, x.Seq - b.Seq, x.Wanted})
 		}
 		i++
 	}
-	return append(changed, h.Holdings[i:]...), true
+	return moved, append(added, h.Holdings[i:]...), true
 }
 
-// over returns the holdings of a delta laid over those of its base.
-func over(base, changed []Holding) []Holding {
-	all := make([]Holding, 0, len(base)+len(changed))
-	for len(base) > 0 && len(changed) > 0 {
-		switch c := base[0].Feed.Compare(changed[0].Feed); {
-		case c < 0:
-			all, base = append(all, base[0]), base[1:]
-		case c > 0:
-			all, changed = append(all, changed[0]), changed[1:]
-		default:
-			all, base, changed = append(all, changed[0]), base[1:], changed[1:]
+// over lays a delta over its base: h becomes a full have that knows no id of
+// the messages that are new.
+func (h *Have) over(base *Have) error {
+	all := slices.Clone(base.Holdings)
+	for _, m := range h.Moved {
+		if m.Index >= len(all) || all[m.Index].Seq+m.Gain > maxSeq {
+			return fmt.Errorf("holding %d of its base cannot have moved by %d", m.Index, m.Gain)
+		}
+		x := &all[m.Index]
+		if x.Wanted = m.Wanted; m.Gain > 0 {
+			x.Seq, x.Prefix = x.Seq+m.Gain, [8]byte{}
 		}
 	}
-	return append(append(all, base...), changed...)
+	all = append(all, h.Holdings...)
+	slices.SortFunc(all, compareHoldings)
+	for i := range all[:max(0, len(all)-1)] {
+		if all[i].Feed == all[i+1].Feed {
+			return fmt.Errorf("feed %s stands in its base already", all[i].Feed)
+		}
+	}
+	h.Holdings, h.Moved, h.Base, h.BaseSum = all, nil, 0, [32]byte{}
+	return nil
 }
 
-// sameNews reports whether two haves of one store say the same: everything
-// but when it was said.
+// sameNews reports whether two full haves of one store say the same: everything
+// but when it was said, and ids, which do not change.
 func (h *Have) sameNews(o *Have) bool {
 	return h.Network == o.Network && h.Stick == o.Stick && h.Identity == o.Identity && h.Store == o.Store &&
 		h.WantAll == o.WantAll && slices.Equal(h.Reads, o.Reads) && slices.Equal(h.Replaces, o.Replaces) &&
-		slices.Equal(h.Holdings, o.Holdings) && slices.Equal(h.Feeds, o.Feeds) && slices.Equal(h.Blobs, o.Blobs) &&
+		slices.EqualFunc(h.Holdings, o.Holdings, Holding.same) && slices.Equal(h.Feeds, o.Feeds) && slices.Equal(h.Blobs, o.Blobs) &&
 		slices.EqualFunc(h.Damaged, o.Damaged, func(a, b Damage) bool {
 			return a.Bundle == b.Bundle && slices.Equal(a.Frames, b.Frames)
 		})
+}
+
+func (x Holding) same(y Holding) bool {
+	return x.Feed == y.Feed && x.Seq == y.Seq && x.Wanted == y.Wanted
 }

@@ -1,26 +1,25 @@
 package stick
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 
 	"github.com/ssbsync/ssbsync/spec/keys"
 	"github.com/ssbsync/ssbsync/spec/refs"
-	"github.com/ssbsync/ssbsync/sync/vector"
 )
 
 // The bytes of a have file (spec/stick.md, "Have file"). Numbers are uvarints
 // in their shortest form, at most 2^53-1; lists are a count and the entries,
 // strictly ascending.
 //
-//	16  magic "ssbsync have v1\n"
+//	16  magic "ssbsync have v1\n", of a delta "ssbsync have d1\n"
 //	32  network    16 stick    32 identity    16 store
-//	    counter    visit       base, and if it is not 0: 32 SHA-256 of the base
+//	    counter    visit       base, and of a delta: 32 SHA-256 of the base
 //	    reads      list of {length, characters}
 //	    replaces   list of 16
 //	 1  want all   0 or 1
+//	    moved      only of a delta: list of {index less the one before and 1, number 2*gain+wanted}
 //	    holdings   list of {32 feed, number 2*seq+wanted, 8 id prefix}
 //	    feeds      list of 32
 //	    blobs      list of 32
@@ -29,7 +28,13 @@ import (
 //
 // The magic is part of what is signed and separates it from anything else an
 // identity signs.
-const haveMagic = "ssbsync have v1\n"
+const (
+	haveMagic  = "ssbsync have v1\n"
+	deltaMagic = "ssbsync have d1\n"
+)
+
+// maxSeq is the highest sequence in a have: twice as much is a number still.
+const maxSeq = maxNumber >> 1
 
 // Limits of the lists in a have.
 const (
@@ -55,7 +60,7 @@ func (h *Have) encode(pair *keys.Pair) []byte {
 // body returns what is signed.
 func (h *Have) body() []byte {
 	b := make([]byte, 0, 512+48*len(h.Holdings)+32*len(h.Feeds)+signatureLen)
-	b = append(b, haveMagic...)
+	b = append(b, h.magic()...)
 	b = append(b, h.Network[:]...)
 	b = append(b, h.Stick[:]...)
 	b = append(b, h.Identity[:]...)
@@ -69,6 +74,13 @@ func (h *Have) body() []byte {
 	return h.appendLists(b)
 }
 
+func (h *Have) magic() string {
+	if h.Base != 0 {
+		return deltaMagic
+	}
+	return haveMagic
+}
+
 // appendLists appends everything between the head and the signature.
 func (h *Have) appendLists(b []byte) []byte {
 	b = appendList(b, h.Reads, func(b []byte, s string) []byte {
@@ -79,6 +91,14 @@ func (h *Have) appendLists(b []byte) []byte {
 		b = append(b, 1)
 	} else {
 		b = append(b, 0)
+	}
+	if h.Base != 0 {
+		next := 0
+		b = appendList(b, h.Moved, func(b []byte, m Move) []byte {
+			b = binary.AppendUvarint(b, uint64(m.Index-next))
+			next = m.Index + 1
+			return binary.AppendUvarint(b, flagged(m.Gain, m.Wanted))
+		})
 	}
 	b = appendList(b, h.Holdings, appendHolding)
 	b = appendList(b, h.Feeds, func(b []byte, f refs.Feed) []byte { return append(b, f[:]...) })
@@ -91,13 +111,17 @@ func (h *Have) appendLists(b []byte) []byte {
 }
 
 func appendHolding(b []byte, x Holding) []byte {
-	n := uint64(x.Seq) << 1
-	if x.Wanted {
-		n |= 1
-	}
 	b = append(b, x.Feed[:]...)
-	b = binary.AppendUvarint(b, n)
+	b = binary.AppendUvarint(b, flagged(x.Seq, x.Wanted))
 	return append(b, x.Prefix[:]...)
+}
+
+// flagged is a number with a flag in its lowest bit.
+func flagged(n int64, flag bool) uint64 {
+	if flag {
+		return uint64(n)<<1 | 1
+	}
+	return uint64(n) << 1
 }
 
 // appendList appends a count and the entries.
@@ -122,7 +146,7 @@ func parseHave(b []byte) (*Have, error) {
 		return nil, errTruncated
 	}
 	body, sig := b[:len(b)-signatureLen], [signatureLen]byte(b[len(b)-signatureLen:])
-	if string(body[:len(haveMagic)]) != haveMagic {
+	if magic := string(body[:len(haveMagic)]); magic != haveMagic && magic != deltaMagic {
 		return nil, errors.New("not a have file of this version")
 	}
 	identity := refs.Feed(body[signedBy : signedBy+32])
@@ -134,18 +158,21 @@ func parseHave(b []byte) (*Have, error) {
 
 // parseBody reads what body wrote, and nothing else.
 func parseBody(b []byte) (*Have, error) {
-	magic, rest, _ := bytes.Cut(b, []byte("\n"))
-	if string(magic)+"\n" != haveMagic {
-		return nil, errors.New("not a have file of this version")
+	if len(b) < len(haveMagic) {
+		return nil, errTruncated
 	}
 	h := &Have{}
-	d := &decoder{rest: rest}
+	magic := string(b[:len(haveMagic)])
+	d := &decoder{rest: b[len(haveMagic):]}
 	d.copy(h.Network[:])
 	d.copy(h.Stick[:])
 	d.copy(h.Identity[:])
 	d.copy(h.Store[:])
 	if err := h.decode(d); err != nil {
 		return nil, err
+	}
+	if magic != h.magic() {
+		return nil, errors.New("not a have file of this version")
 	}
 	return h, nil
 }
@@ -159,6 +186,10 @@ func (h *Have) decode(d *decoder) error {
 	h.Reads = decodeList(d, "format", maxReads, 1, (*decoder).name, compareStrings)
 	h.Replaces = decodeList(d, "replaced store", maxReplaces, 16, (*decoder).id, ID.compare)
 	h.WantAll = d.bool()
+	if h.Base != 0 {
+		next := 0
+		h.Moved = decodeList(d, "moved holding", maxHoldings, 2, func(d *decoder) Move { return d.move(&next) }, nil)
+	}
 	h.Holdings = decodeList(d, "holding", maxHoldings, 41, (*decoder).holding, compareHoldings)
 	h.Feeds = decodeList(d, "wanted feed", maxWanted, 32, (*decoder).feed, refs.Feed.Compare)
 	h.Blobs = decodeList(d, "wanted blob", maxWanted, 32, (*decoder).blob, refs.Blob.Compare)
@@ -213,10 +244,19 @@ func (d *decoder) holding() (x Holding) {
 	n := d.number()
 	x.Seq, x.Wanted = int64(n>>1), n&1 == 1
 	d.copy(x.Prefix[:])
-	if x.Seq < 1 || x.Seq > vector.MaxSeq>>1 {
+	if x.Seq < 1 || x.Seq > maxSeq {
 		d.fail(fmt.Errorf("feed %s: sequence %d", x.Feed, x.Seq))
 	}
 	return x
+}
+
+// move reads a move; next is the lowest index it can have.
+func (d *decoder) move(next *int) (m Move) {
+	m.Index = *next + int(d.atMost(maxHoldings))
+	*next = m.Index + 1
+	n := d.number()
+	m.Gain, m.Wanted = int64(n>>1), n&1 == 1
+	return m
 }
 
 func (d *decoder) damage() Damage {

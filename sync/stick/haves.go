@@ -189,7 +189,9 @@ func (p *Peer) readHave(st *Stick, f haveFile) (*Have, error) {
 	case sum != h.BaseSum || base.writer() != h.writer() || base.Base != 0:
 		return nil, fmt.Errorf("%s: %d is not its base", f, h.Base)
 	}
-	h.Holdings = over(base.Holdings, h.Holdings)
+	if err := h.over(base); err != nil {
+		return nil, fmt.Errorf("%s: %v", f, err)
+	}
 	return h, nil
 }
 
