@@ -56,7 +56,11 @@ func (g *Gossip) transport(ctx context.Context, addr multiserver.Address) (net.C
 	hostPort := net.JoinHostPort(end.Host, strconv.Itoa(int(end.Port)))
 	switch addr.Transport() {
 	case "net":
-		return dialer.DialContext(ctx, "tcp", hostPort)
+		conn, err := dialer.DialContext(ctx, "tcp", hostPort)
+		if err != nil {
+			return nil, err
+		}
+		return quick(conn), nil
 	case "onion":
 		return g.dialOnion(ctx, end)
 	case "ws", "wss":

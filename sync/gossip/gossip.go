@@ -153,6 +153,7 @@ func (g *Gossip) Serve(ctx context.Context, l net.Listener) error {
 
 // arrived runs a connection that was accepted, unless the limits forbid it.
 func (g *Gossip) arrived(conn net.Conn) {
+	conn = quick(conn)
 	place := g.gate.enter(conn)
 	if place == nil || !g.start() {
 		if place != nil {

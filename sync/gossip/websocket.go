@@ -104,6 +104,7 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
+		conn = quick(conn)
 		if place := l.g.gate.enter(conn); place != nil {
 			return &placedConn{conn, place}, nil
 		}

@@ -7,7 +7,8 @@
 // one JSON line when it is ready. It ends with its standard input. For tests it
 // has a few methods that the stack does not offer to clients:
 // test.publish(content), test.clock(), test.connect(address),
-// test.request(id, want), test.query(id).
+// test.request(id, want), test.query(id), test.live(), which sends the id of
+// each message that is added.
 'use strict'
 const fs = require('fs')
 const path = require('path')
@@ -21,7 +22,7 @@ const keys = ssbKeys.loadOrCreateSync(path.join(home, 'secret'))
 const tests = {
   name: 'test',
   version: '1.0.0',
-  manifest: { publish: 'async', clock: 'async', connect: 'async', request: 'sync', query: 'async' },
+  manifest: { publish: 'async', clock: 'async', connect: 'async', request: 'sync', query: 'async', live: 'source' },
   init (ssb) {
     // as npm ssb-master does: the own identity may call everything
     ssb.auth.hook((fn, [id, cb]) => cb(null, id === ssb.id ? { allow: null, deny: null } : null))
@@ -30,7 +31,12 @@ const tests = {
       clock: cb => ssb.db.onDrain('base', () => ssb.getVectorClock(cb)),
       connect: (address, cb) => (room ? ssb.conn : ssb).connect(address, err => cb(err, true)),
       request: (id, want) => { ssb.ebt.request(id, want !== false); return true },
-      query: (key, cb) => ssb.db.get(key, cb)
+      query: (key, cb) => ssb.db.get(key, cb),
+      live: () => {
+        const notify = require('pull-notify')()
+        ssb.db.onMsgAdded(({ kvt }) => notify(kvt.key))
+        return notify.listen()
+      }
     }
   }
 }
