@@ -90,7 +90,7 @@ func awaitCommand(ts *testscript.TestScript, neg bool, args []string) {
 		if _, err := os.Lstat(name); err == nil {
 			return
 		}
-		if time.Since(began) > 20*time.Second {
+		if time.Since(began) > 90*time.Second {
 			ts.Fatalf("%s does not appear", name)
 		}
 	}

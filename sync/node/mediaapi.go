@@ -120,6 +120,11 @@ func (n *Node) enrollFolder(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stre
 	}
 	defer root.Close()
 	if o.CheckCapacity {
+		if folder, err := n.isPlain(o.Path); err != nil {
+			return err
+		} else if folder {
+			return usage("%s is a folder of a disk, not a medium: its capacity is not checked", o.Path)
+		}
 		report, err := n.checkCapacity(ctx, st, root)
 		if err == nil {
 			err = st.Send(ctx, EnrollItem{Capacity: &report})
@@ -185,10 +190,6 @@ func (n *Node) enrollStick(s *stick.Stick, path string) (StickInfo, error) {
 // isPlain reports whether a path is a plain folder that must be watched, not
 // the top of a medium, of which one hears when it is mounted.
 func (n *Node) isPlain(path string) (bool, error) {
-	if v := n.visitor.Load(); v != nil {
-		k := v.keeper(resolved(path))
-		return k == nil || k.describe().Folder, nil
-	}
 	media, err := n.listMedia()
 	if err != nil {
 		return false, err
