@@ -121,13 +121,17 @@ func (s *source) lies() []int {
 const maxDeltas = 128
 
 // shrink makes h a delta against our full have on the medium, where that
-// saves half.
+// saves half, and feeds that the base lacks did not cost as much yet, again and
+// again, as it would to write a full one.
 func (h *Have) shrink(mine *ownHaves) {
 	if mine.full == nil || h.Counter > mine.full.Counter+maxDeltas {
 		return
 	}
 	const moveLen, holdingLen = 3, 42 // about
 	moved, added, ok := h.since(mine.full)
+	if uint64(len(added))*(h.Counter-mine.full.Counter) > uint64(len(h.Holdings)) {
+		return
+	}
 	if ok && len(moved)*moveLen+len(added)*holdingLen <= len(h.Holdings)*holdingLen/2 {
 		h.Moved, h.Holdings, h.Base, h.BaseSum = moved, added, mine.full.Counter, mine.fullSum
 	}
