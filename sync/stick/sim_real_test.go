@@ -18,8 +18,8 @@ import (
 	"github.com/ssbsync/ssbsync/sync/stick/internal/sim"
 )
 
-// contents returns what the messages of the small data set say.
-func contents(t testing.TB) (list []json.RawMessage) {
+// fixtureContents returns what the messages of the small data set say.
+func fixtureContents(t testing.TB) (list []json.RawMessage) {
 	t.Helper()
 	f, err := os.Open("../../testdata/fixtures-2k.jsonl.zst")
 	if err != nil {
@@ -66,7 +66,7 @@ type stage struct {
 // newStage makes the nodes. Each clock is off by so many years times the
 // number of the node.
 func newStage(t *testing.T, s sim.Scenario, years int) *stage {
-	st := &stage{t: t, s: s, say: contents(t)}
+	st := &stage{t: t, s: s, say: fixtureContents(t)}
 	for range s.Sticks {
 		st.sticks = append(st.sticks, newMedium(t))
 	}

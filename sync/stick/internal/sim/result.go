@@ -43,6 +43,9 @@ func (r *Result) Overhead() float64 {
 	return float64(r.Written()) / float64(max(1, onceBytes(r.Messages)))
 }
 
+// MissingPart returns which part of all deliveries never happens.
+func (r *Result) MissingPart() float64 { return float64(r.Missing) / float64(max(1, r.delivered)) }
+
 // Calm reports whether the nodes came to rest.
 func (r *Result) Calm() bool { return r.CalmRounds <= calmRounds }
 

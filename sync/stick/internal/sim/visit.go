@@ -201,21 +201,20 @@ const frameCost = 512
 // acknowledge leaves a have if there is something new to say.
 func (v *call) acknowledge() bool {
 	n, m := v.node, v.medium
-	h := v.compose()
-	mine := n.seen[m.id]
-	if mine != nil && v.rules.SameNews(mine, h) && !(v.policy.DropDormant && space.Fading(mine.Visit, v.newest, len(v.others)+1)) {
+	h, mine, stores := v.compose(), n.seen[m.id], len(v.others)+1
+	if mine != nil && v.rules.SameNews(mine, h) && !(v.policy.DropDormant && space.Fading(mine.Visit, v.newest, stores)) {
 		return false
 	}
-	n.counter++
-	h.Counter, h.Visit = n.counter, v.newest+1
+	h.Counter, h.Visit = n.counter+1, v.newest+1
 	file := *h
 	if s := m.haves[n.id]; s != nil && s.full != nil {
 		v.rules.Shrink(&file, s.full)
 	}
 	size := v.rules.Size(&file)
 	if m.capacity > 0 && m.used()+size > m.capacity {
-		return false // the medium is full
+		return false // the stick is full
 	}
+	n.counter++
 	m.acknowledge(h, file.Base, size)
 	n.seen[m.id] = h
 	v.res.Haves++

@@ -1,0 +1,70 @@
+//go:build ci
+
+package stick_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/ssbsync/ssbsync/sync/stick/internal/sim"
+)
+
+// TestSimulatedYears guards the target for what is written, from quiet feeds
+// to busy ones.
+func TestSimulatedYears(t *testing.T) {
+	for _, rate := range []float64{1, 3, 8} {
+		t.Run(fmt.Sprintf("%g a day", rate), func(t *testing.T) { checkYear(t, sim.Year(365, rate)) })
+	}
+}
+
+// TestPoliciesCompared makes the table of spec/stick.md, "Policies compared".
+func TestPoliciesCompared(t *testing.T) {
+	policies := sim.Policies()
+	var table strings.Builder
+	table.WriteString("| scenario |")
+	for _, p := range policies {
+		fmt.Fprintf(&table, " %s |", p.Name)
+	}
+	table.WriteString("\n|---" + strings.Repeat("|---", len(policies)) + "|\n")
+	for _, s := range sim.Scenarios(120) {
+		fmt.Fprintf(&table, "| %s |", s.Name)
+		for _, p := range policies {
+			res := sim.Run(s, rules(), p)
+			t.Logf("%s, seed %d, %s: %v", s.Name, s.Seed, p.Name, res)
+			fmt.Fprintf(&table, " %.1f d, %.1f ×", res.Lag, res.Overhead())
+			if res.Missing > 0 {
+				fmt.Fprintf(&table, ", %.0f %%", 100*res.MissingPart())
+			}
+			table.WriteString(" |")
+			if p.Name == sim.Real().Name && (res.Missing > 0 || !res.Calm()) {
+				t.Errorf("%s: %d messages never arrive", s.Name, res.Missing)
+			}
+		}
+		table.WriteString("\n")
+	}
+	t.Logf("in each cell: mean lag, bytes written to all messages once, and messages that never arrive\n%s", &table)
+}
+
+// TestPoliciesWithManySeeds repeats the comparison that chose the policy.
+func TestPoliciesWithManySeeds(t *testing.T) {
+	for seed := range uint64(5) {
+		checkPolicies(t, sim.DeadNode(seed, 60, 50))
+	}
+}
+
+// TestSimulatorAgainstVisitsOnASmallStick has bundles go, in both.
+func TestSimulatorAgainstVisitsOnASmallStick(t *testing.T) {
+	s := sim.Scenario{Name: "small stick", Seed: 7, Days: 20, Nodes: 4, Feeds: 50, Rate: 8, Sticks: []int64{2 << 20}}
+	res := sim.Run(s, rules(), sim.Real())
+	st := newStage(t, s, 0)
+	rounds := st.play()
+	st.close()
+	t.Logf("%d rounds simulated, %d real", res.CalmRounds, rounds)
+	if res.Removed == 0 || st.removed == 0 || res.Missing > 0 {
+		t.Errorf("the stick is too large: %d bundles removed in the simulator, %d in real visits; %d messages missing", res.Removed, st.removed, res.Missing)
+	}
+	within(t, "bundles", int64(res.Bundles), st.bundles, 0.2)
+	within(t, "bytes of bundles", res.BundleBytes, st.bundleBytes, 0.1)
+	within(t, "bytes of haves", res.HaveBytes, st.haveBytes, 0.1)
+}
