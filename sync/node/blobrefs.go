@@ -14,7 +14,7 @@ import (
 
 const (
 	// blobRefTable says which feeds refer to which blobs: blob id and feed, with
-	// the receive number of the latest message that does. It follows the receive
+	// receive number and sequence of the latest message that does. It follows the receive
 	// log from the cursor of its name and can be rebuilt.
 	blobRefTable = "node.blobrefs"
 
@@ -46,6 +46,11 @@ type reference struct {
 	blob refs.Blob
 	feed refs.Feed
 	rx   uint64
+	seq  int64
+}
+
+func (r *reference) value() []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, r.rx), uint64(r.seq))
 }
 
 func (r *reference) key() []byte {
@@ -54,10 +59,13 @@ func (r *reference) key() []byte {
 
 // readReference reads a row; what is none is left out.
 func readReference(row store.Entry) (r reference, ok bool) {
-	if len(row.Key) != 2*blobLen || len(row.Value) != 8 {
+	if len(row.Key) != 2*blobLen || len(row.Value) != 16 {
 		return r, false
 	}
-	return reference{refs.Blob(row.Key[:blobLen]), refs.Feed(row.Key[blobLen:]), binary.BigEndian.Uint64(row.Value)}, true
+	return reference{
+		refs.Blob(row.Key[:blobLen]), refs.Feed(row.Key[blobLen:]),
+		binary.BigEndian.Uint64(row.Value), int64(binary.BigEndian.Uint64(row.Value[8:])),
+	}, true
 }
 
 // catchUp follows the receive log, and wants what is new in it if want is set.
@@ -88,12 +96,12 @@ func (b *blobKeeper) followFrom(after uint64) (found []reference, last uint64, e
 		for i := range page {
 			rec := &page[i]
 			after = rec.Rx
-			blobsIn(b.contentOf(rec), func(id refs.Blob) { found = append(found, reference{id, rec.Feed, rec.Rx}) })
+			blobsIn(b.contentOf(rec), func(id refs.Blob) { found = append(found, reference{id, rec.Feed, rec.Rx, rec.Seq}) })
 		}
 	}
 	err = b.node.store.Table(blobRefTable).Update(func(tx *store.TableTx) error {
 		for i := range found {
-			if err := tx.Put(found[i].key(), binary.BigEndian.AppendUint64(nil, found[i].rx)); err != nil {
+			if err := tx.Put(found[i].key(), found[i].value()); err != nil {
 				return err
 			}
 		}
@@ -156,12 +164,12 @@ func (b *blobKeeper) eachReference(ctx context.Context, fn func(reference)) erro
 	}
 }
 
-// referenced returns the blobs that feeds which keep reports true of refer to,
-// the latest first.
-func (b *blobKeeper) referenced(ctx context.Context, keep func(refs.Feed) bool) ([]refs.Blob, error) {
+// referenced returns the blobs to which messages refer that keep reports true
+// of, the latest first.
+func (b *blobKeeper) referenced(ctx context.Context, keep func(feed refs.Feed, seq int64) bool) ([]refs.Blob, error) {
 	var list []reference // one for each blob
 	err := b.eachReference(ctx, func(r reference) {
-		if !keep(r.feed) {
+		if !keep(r.feed, r.seq) {
 			return
 		}
 		if n := len(list) - 1; n >= 0 && list[n].blob == r.blob {
@@ -200,13 +208,13 @@ func (b *blobKeeper) isReferenced(id refs.Blob) (bool, error) {
 // them.
 const maxReferred = 1 << 16
 
-// missing lists the blobs that are wanted because of messages and not here, the
-// latest first.
-func (b *blobKeeper) missing(ctx context.Context) ([]refs.Blob, error) {
+// missing lists the blobs that are not here and wanted because of messages of
+// feeds that matter, the latest first.
+func (b *blobKeeper) missing(ctx context.Context, matters func(refs.Feed) bool) ([]refs.Blob, error) {
 	if err := b.catchUp(ctx, false); err != nil {
 		return nil, err
 	}
-	all, err := b.referenced(ctx, b.matters)
+	all, err := b.referenced(ctx, func(feed refs.Feed, _ int64) bool { return matters(feed) })
 	if err != nil {
 		return nil, err
 	}
@@ -222,7 +230,7 @@ func (b *blobKeeper) missing(ctx context.Context) ([]refs.Blob, error) {
 // review wants what is missing now, and nothing else that was wanted for that
 // reason.
 func (b *blobKeeper) review(ctx context.Context) error {
-	list, err := b.missing(ctx)
+	list, err := b.missing(ctx, b.matters)
 	if err != nil {
 		return err
 	}

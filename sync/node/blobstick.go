@@ -2,10 +2,10 @@ package node
 
 import (
 	"context"
-	"errors"
+	"fmt"
 
 	"github.com/ssbsync/ssbsync/spec/refs"
-	blobfiles "github.com/ssbsync/ssbsync/store/blobs"
+	"github.com/ssbsync/ssbsync/store/durable"
 	"github.com/ssbsync/ssbsync/sync/blobs"
 	"github.com/ssbsync/ssbsync/sync/stick"
 )
@@ -16,8 +16,12 @@ type stickBlobs struct{ *blobKeeper }
 var _ stick.Blobs = stickBlobs{}
 
 // Wanted implements stick.Blobs: what was asked for, and what messages refer to.
-func (b stickBlobs) Wanted() ([]refs.Blob, error) {
-	list, err := b.missing(context.Background())
+func (b stickBlobs) Wanted(too func(refs.Feed) bool) ([]refs.Blob, error) {
+	matters := b.matters
+	if too != nil && b.settings.Hops == nil {
+		matters = func(feed refs.Feed) bool { return too(feed) || b.matters(feed) }
+	}
+	list, err := b.missing(context.Background(), matters)
 	if err != nil {
 		return nil, err
 	}
@@ -41,23 +45,22 @@ func (b stickBlobs) Get(id refs.Blob) ([]byte, error) { return b.files.ReadAll(i
 // Put implements stick.Blobs.
 func (b stickBlobs) Put(id refs.Blob, data []byte) error {
 	if err := b.room(blobs.Referenced, int64(len(data))); err != nil {
-		return err
+		return fmt.Errorf("%w: %v", stick.ErrNoRoom, err)
 	}
 	if err := b.fetching(id, int64(len(data)), blobs.Referenced); err != nil {
 		return err
 	}
 	if _, err := b.files.PutBytes(data, id); err != nil {
+		if durable.IsFull(err) {
+			err = fmt.Errorf("%w: %v", stick.ErrNoRoom, err)
+		}
 		return err
 	}
 	return b.exchange.Unwant(id)
 }
 
-// Offered implements stick.Blobs: what feeds refer to that accept lets through,
-// and what is pushed.
-func (b stickBlobs) Offered(accept func(refs.Feed) bool) ([]refs.Blob, error) {
-	if accept == nil {
-		accept = func(refs.Feed) bool { return true }
-	}
+// Offered implements stick.Blobs. What is pushed is offered always.
+func (b stickBlobs) Offered(accept func(feed refs.Feed, seq int64) bool) ([]refs.Blob, error) {
 	ctx := context.Background()
 	if err := b.catchUp(ctx, false); err != nil {
 		return nil, err
@@ -74,9 +77,4 @@ func (b stickBlobs) Offered(accept func(refs.Feed) bool) ([]refs.Blob, error) {
 		}
 	}
 	return list, nil
-}
-
-// isGone reports whether a blob that was here cannot be read any more.
-func isGone(err error) bool {
-	return errors.Is(err, blobfiles.ErrNotFound) || errors.Is(err, blobfiles.ErrDamaged)
 }

@@ -61,7 +61,7 @@ func (p *Peer) compose(sc *scene) (*Have, error) {
 	}
 	h.Feeds = sorted(h.Feeds, refs.Feed.Compare)
 	if p.Blobs != nil {
-		if h.Blobs, err = p.Blobs.Wanted(); err != nil {
+		if h.Blobs, err = p.Blobs.Wanted(nil); err != nil {
 			return nil, fmt.Errorf("listing wanted blobs: %v", err)
 		}
 		h.Blobs = sorted(slices.Clone(h.Blobs), refs.Blob.Compare)

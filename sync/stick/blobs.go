@@ -2,17 +2,23 @@ package stick
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/ssbsync/ssbsync/spec/refs"
 )
 
-// blobs takes the blobs that are wanted from the sources.
-func (im *importer) blobs(ctx context.Context, sources []*source) error {
+// ErrNoRoom is wrapped by what Blobs.Put returns when the disk, or what blobs
+// may take of it, is full.
+var ErrNoRoom = errors.New("no room for blobs")
+
+// blobs takes the blobs that are wanted from the sources; too says of whose
+// messages those are wanted besides.
+func (im *importer) blobs(ctx context.Context, sources []*source, too func(refs.Feed) bool) error {
 	if im.Blobs == nil {
 		return nil
 	}
-	list, err := im.Blobs.Wanted()
+	list, err := im.Blobs.Wanted(too)
 	if err != nil {
 		return fmt.Errorf("listing wanted blobs: %v", err)
 	}
@@ -29,6 +35,10 @@ func (im *importer) blobs(ctx context.Context, sources []*source) error {
 				return err
 			}
 			ok, err := im.blob(s, i)
+			if errors.Is(err, ErrNoRoom) {
+				im.rep.warn("no more blobs are taken: %v", err)
+				return nil
+			}
 			if err != nil {
 				return err
 			}
@@ -53,7 +63,7 @@ func (im *importer) blob(s *source, i int) (bool, error) {
 		return false, nil
 	}
 	if err := im.Blobs.Put(id, data); err != nil {
-		return false, fmt.Errorf("storing blob %s: %v", id, err)
+		return false, fmt.Errorf("storing blob %s: %w", id, err)
 	}
 	im.touched[s] = true
 	im.rep.Blobs++

@@ -30,7 +30,7 @@ func (p *Peer) plan(sc *scene, o ExportOptions, explicit bool, rep *Report) ([]p
 	if err != nil {
 		return nil, err
 	}
-	sc.held, sc.patient = h, d.patient
+	sc.held, sc.patient, sc.demand = h, d.patient, d
 	sc.judge = &judge{network: p.Network, reads: d.reads(), trusts: p.trusts, store: h}
 	covered, err := sc.judge.coverage(sc.sources)
 	if err != nil {
@@ -178,9 +178,6 @@ func (p *Peer) giveBundle(ctx context.Context, w io.Writer, o ExportOptions, rep
 		return err
 	}
 	plan := exportPlan(h.clock, d, nil, p.Policy, p.Keys.Feed(), o.Feed)
-	if len(plan) == 0 {
-		return nil
-	}
 	e := p.newExporter(plan, o, MaxBundleSize, rep, report)
 	b := bundle.NewWriter(p.Keys, bundle.Header{Network: p.Network, Codec: o.Codec}, bundle.WriterOptions{})
 	rest, _, err := e.fill(ctx, b, plan, MaxBundleSize)
@@ -189,7 +186,11 @@ func (p *Peer) giveBundle(ctx context.Context, w io.Writer, o ExportOptions, rep
 		return err
 	case len(rest) > 0 && o.MaxSize <= 0:
 		return errTooMuch
-	case b.Messages() == 0:
+	}
+	if err := e.giveBlobs(ctx, b, d); err != nil {
+		return err
+	}
+	if b.Messages()+b.Blobs() == 0 {
 		e.leave(rest)
 		return nil
 	}

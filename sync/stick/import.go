@@ -153,7 +153,7 @@ func (p *Peer) take(ctx context.Context, sc *scene, o ImportOptions, rep *Report
 		}
 	}
 	if !rep.NoRoom {
-		if err := im.blobs(ctx, usable); err != nil {
+		if err := im.blobs(ctx, usable, im.accepts(o)); err != nil {
 			return err
 		}
 	}

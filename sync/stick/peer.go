@@ -35,18 +35,20 @@ type Policy interface {
 // Blobs are the blobs of this node. They are small enough to be held in
 // memory one by one.
 type Blobs interface {
-	// Wanted lists the blobs that are wanted and not held.
-	Wanted() ([]refs.Blob, error)
+	// Wanted lists the blobs that are wanted and not held: also because of
+	// messages of feeds that too reports true of, which may be nil.
+	Wanted(too func(refs.Feed) bool) ([]refs.Blob, error)
 	// Size returns the size in bytes of a held blob, and whether it is held.
 	Size(id refs.Blob) (int64, bool)
 	// Get reads a held blob.
 	Get(id refs.Blob) ([]byte, error)
-	// Put stores a blob durably, after comparing it with its id.
+	// Put stores a blob durably, after comparing it with its id. An error
+	// that wraps ErrNoRoom says that none is taken for now.
 	Put(id refs.Blob, data []byte) error
-	// Offered lists the held blobs that somebody unknown may want: those that
-	// messages of the feeds refer to that accept reports true of, or of all
-	// feeds when it is nil. The ones at the front come first.
-	Offered(accept func(refs.Feed) bool) ([]refs.Blob, error)
+	// Offered lists the held blobs that a receiver may come to want: those of
+	// whose messages accept reports true of the latest one that refers to them,
+	// by feed and sequence.
+	Offered(accept func(feed refs.Feed, seq int64) bool) ([]refs.Blob, error)
 }
 
 // Config is what a Peer works with. Store, Ingest, Keys and Policy must be

@@ -35,6 +35,7 @@ type Report struct {
 	Forked       int64 `json:"forked,omitempty"`       // messages of feeds that are forked
 	Foreign      int64 `json:"foreign,omitempty"`      // bundles of other networks, where there were no others
 	Left         int64 `json:"left,omitempty"`         // messages there was no room for
+	BlobsLeft    int64 `json:"blobsLeft,omitempty"`    // blobs there was no room for
 	Deferred     int64 `json:"deferred,omitempty"`     // messages that wait for space to spare: nobody who comes by lacks them
 	Removed      int64 `json:"removed,omitempty"`      // bundles removed from the medium to make room
 	Freed        int64 `json:"freed,omitempty"`        // their bytes

@@ -17,6 +17,7 @@ import (
 // scene is a medium as one visit sees it: what lies there, and what became of
 // it.
 type scene struct {
+	demand  *demand // once it is planned what to write
 	stick   *Stick
 	listing *listing
 	sources []*source // bundles that could be opened, by name

@@ -116,7 +116,10 @@ func (p *Peer) give(ctx context.Context, sc *scene, o ExportOptions, explicit bo
 			return false, err
 		}
 	}
-	if err := p.export(ctx, sc, plan, o, rep, progress); err != nil || o.DryRun {
+	if err := p.export(ctx, sc, plan, o, rep, progress); err != nil {
+		return false, err
+	}
+	if err := p.exportBlobs(ctx, sc, o, rep, progress); err != nil || o.DryRun {
 		return false, err
 	}
 	if !explicit && o.MaxSize <= 0 {
