@@ -46,7 +46,8 @@ func (p *peer) privateTexts() (texts []string) {
 
 // TestGroupsWithTribes shares groups with npm ssb-tribes: one that they made and
 // one that we made. Both sides read what was written before and after they came,
-// and direct messages of the newer scheme.
+// and direct messages of the newer scheme; and they what we write to their P.O.
+// box.
 func TestGroupsWithTribes(t *testing.T) {
 	theirs := newMachine(t, nil).javaScript("groups", "peer.js")
 	ours := newMachine(t, nil).ours()
@@ -81,11 +82,15 @@ func TestGroupsWithTribes(t *testing.T) {
 	until(t, "they read", all, theirTexts)
 
 	// each side writes to the other's group, and sees the same members
+	var box string
+	theirs.ask(&box, "test.box", their.ID)
+	letter, _ := json.Marshal(obj{"type": "post", "text": "ours, to a P.O. box", "recps": []string{box}})
+	ours.cli("call", "tribes2.publish", string(letter))
 	ours.cli("private", "group", "send", their.ID, "--text", "ours, in theirs")
 	theirs.ask(nil, "test.say", "theirs, in ours", []string{our.ID})
 	all = append(all, "ours, in theirs", "theirs, in ours")
 	until(t, "we read", all, ours.privateTexts)
-	until(t, "they read", all, theirTexts)
+	until(t, "they read", append(all, "ours, to a P.O. box"), theirTexts)
 	for _, id := range []string{their.ID, our.ID} {
 		us := strings.Fields(ours.cli("private", "group", "members", id))
 		var them []string

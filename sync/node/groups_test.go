@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"context"
+	"crypto/ecdh"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
@@ -233,6 +234,49 @@ func TestDirectMessages(t *testing.T) {
 	}
 }
 
+// TestPOBox writes to a P.O. box, of which only its owner has the secret.
+func TestPOBox(t *testing.T) {
+	r := start(t, `{}`)
+	s := r.socket(t)
+	box, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := "ssb:identity/po-box/" + base64.URLEncoding.EncodeToString(box.PublicKey().Bytes())
+	say(t, s, "to the box", id)
+	if got := posts(t, s); got != "" {
+		t.Errorf("the writer reads %q", got)
+	}
+	say(t, s, "to the box and me", id, r.id(t))
+	if got := posts(t, s); got != "to the box and me" {
+		t.Errorf("the writer reads %q", got)
+	}
+}
+
+// TestGroupRestart goes on with a group, and reads what was read, after the
+// program was started again.
+func TestGroupRestart(t *testing.T) {
+	home := t.TempDir()
+	r := startIn(t, home, `{}`)
+	s := r.socket(t)
+	publish(t, s, `{"type":"post","text":"public"}`)
+	g := create(t, s)
+	say(t, s, "one", g.ID)
+	if got := posts(t, s); got != "public one" {
+		t.Errorf("before: %q", got)
+	}
+	publish(t, s, `{"type":"post","text":"again"}`)
+	if got := posts(t, s); got != "public one again" {
+		t.Errorf("before: %q", got)
+	}
+	r.stop()
+	s = startIn(t, home, `{}`).socket(t)
+	say(t, s, "two", g.ID)
+	if got := posts(t, s); got != "public one again two" {
+		t.Errorf("after: %q", got)
+	}
+}
+
 // TestFalseGroup lets somebody claim that his key is that of another's group,
 // before and after the real one is known.
 func TestFalseGroup(t *testing.T) {
@@ -331,6 +375,9 @@ func TestGroupErrors(t *testing.T) {
 		"tribes2.addMembers: the options are no object":                             {"tribes2.addMembers", g.ID, many[:1], "x"},
 		"unknown group %AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=.cloaked":       {"tribes2.get", "ssb:identity/group/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="},
 		`private message requested, but no boxers could encrypt these recps: ["x"]`: {"tribes2.publish", raw(`{"type":"post","recps":["%s","x"]}`, g.ID)},
+		`private message requested, but no boxers could encrypt these recps: ["ssb:identity/fusion/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]`: {
+			"tribes2.publish", raw(`{"type":"post","recps":["ssb:identity/fusion/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]}`)},
+		"an envelope is for 1 to 16 recipients, not 17": {"tribes2.publish", raw(`{"type":"post","recps":["%s","%s"]}`, g.ID, strings.Join(many, `","`))},
 	} {
 		_, err := s.Async(context.Background(), args[0].(string), args[1:]...)
 		if err == nil || err.Error() != want {

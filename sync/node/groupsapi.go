@@ -158,7 +158,7 @@ func (n *Node) addMembers(ctx context.Context, group groupRow, feeds []string, t
 
 // groupPublish publishes content in an envelope for its recps, of which the
 // first may be a group: tribes2.publish(content). Without a group it is a direct
-// message of the newer scheme, for up to sixteen feeds.
+// message of the newer scheme, for up to sixteen feeds and P.O. boxes.
 func (n *Node) groupPublish(ctx context.Context, c *muxrpc.Call) (any, error) {
 	content := argument(c, 0)
 	if err := checkContent(content); err != nil {

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -125,24 +126,44 @@ func (n *Node) enveloped(content []byte, keys []envelope.Key) contentAt {
 	}
 }
 
-// slotKeys returns the keys by which slots for feeds are closed.
+// slotKeys returns the keys by which slots for feeds and P.O. boxes are closed.
 func (n *Node) slotKeys(recps []string) (keys []envelope.Key, err error) {
 	for _, text := range recps {
-		feed, err := refs.ParseFeed(text)
-		if err != nil {
-			return nil, noBoxer(recps)
+		key, err := n.slotKey(text)
+		if errors.Is(err, errNoBoxer) {
+			err = noBoxer(recps)
 		}
-		if feed == n.keys.Feed() {
-			keys = append(keys, envelope.Own(n.keys))
-			continue
-		}
-		direct, err := envelope.Direct(n.keys, feed)
 		if err != nil {
 			return nil, err
 		}
-		keys = append(keys, direct[0])
+		keys = append(keys, key)
 	}
 	return keys, nil
+}
+
+func (n *Node) slotKey(text string) (key envelope.Key, err error) {
+	if feed, err := refs.ParseFeed(text); err == nil && feed == n.keys.Feed() {
+		return envelope.Own(n.keys), nil
+	} else if err == nil {
+		return firstKey(envelope.Direct(n.keys, feed))
+	}
+	uri, err := refs.ParseURI(text)
+	if err != nil || uri.Type != "identity" || uri.Format != "po-box" {
+		return key, errNoBoxer
+	}
+	box, err := base64.StdEncoding.DecodeString(uri.Data)
+	if err != nil || len(box) != 32 {
+		return key, errNoBoxer
+	}
+	return firstKey(envelope.POBox(n.keys, [32]byte(box)))
+}
+
+// firstKey is the key to write with.
+func firstKey(keys []envelope.Key, err error) (envelope.Key, error) {
+	if err != nil {
+		return envelope.Key{}, err
+	}
+	return keys[0], nil
 }
 
 // placed returns content with its recipients and its place in a group.

@@ -7,7 +7,8 @@
 // one JSON line when it is ready. It ends with its standard input. For tests it
 // has methods that the stack does not offer to clients: test.clock(),
 // test.connect(address), test.request(id), test.create(), test.invite(group,
-// feeds), test.say(text, recps), test.texts() and test.members(group).
+// feeds), test.say(text, recps), test.texts(), test.members(group) and
+// test.box(group), which makes a P.O. box.
 'use strict'
 const fs = require('fs')
 const path = require('path')
@@ -23,7 +24,7 @@ const keys = ssbKeys.loadOrCreateSync(path.join(home, 'secret'))
 const tests = {
   name: 'test',
   version: '1.0.0',
-  manifest: { clock: 'async', connect: 'async', request: 'sync', create: 'async', invite: 'async', say: 'async', texts: 'async', members: 'async' },
+  manifest: { clock: 'async', connect: 'async', request: 'sync', create: 'async', invite: 'async', say: 'async', texts: 'async', members: 'async', box: 'async' },
   init (ssb) {
     // as npm ssb-master does: the own identity may call everything
     ssb.auth.hook((fn, [id, cb]) => cb(null, id === ssb.id ? { allow: null, deny: null } : null))
@@ -38,7 +39,8 @@ const tests = {
         ssb.db.query(where(type('post')), toPullStream()),
         pull.map(msg => msg.value.content.text),
         pull.collect(cb)),
-      members: (group, cb) => ssb.tribes.listAuthors(group, cb)
+      members: (group, cb) => ssb.tribes.listAuthors(group, cb),
+      box: (group, cb) => ssb.tribes.addPOBox(group, cb)
     }
   }
 }
