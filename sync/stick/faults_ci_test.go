@@ -20,6 +20,7 @@ import (
 
 	"github.com/ssbsync/ssbsync/bundle"
 	"github.com/ssbsync/ssbsync/spec/refs"
+	"github.com/ssbsync/ssbsync/sync/space"
 	"github.com/ssbsync/ssbsync/sync/stick"
 	"github.com/ssbsync/ssbsync/sync/stick/internal/faultfs"
 	"github.com/ssbsync/ssbsync/sync/vector"
@@ -47,6 +48,7 @@ type village struct {
 	nodes []*node
 	port  *faultfs.Port
 	disk  *faultfs.Disk
+	tight bool // there is not room for everything
 }
 
 // newVillage makes four nodes that want everything, or some of the feeds.
@@ -141,8 +143,8 @@ func (nd *node) holds() map[refs.Feed]int64 {
 	return held
 }
 
-// contents is what a reader who starts from nothing finds on a disk.
-type contents struct {
+// onDisk is what a reader who starts from nothing finds on a disk.
+type onDisk struct {
 	messages vector.Ranges
 	bundles  map[string]bool
 	haves    map[stick.ID]*stick.Have // the newest of each store
@@ -153,9 +155,9 @@ var parsed sync.Map
 
 // look reads a disk as a stranger would, and fails on anything under a final
 // name that is not whole.
-func look(t *testing.T, files map[string][]byte) *contents {
+func look(t *testing.T, files map[string][]byte) *onDisk {
 	t.Helper()
-	c := &contents{bundles: make(map[string]bool), haves: make(map[stick.ID]*stick.Have)}
+	c := &onDisk{bundles: make(map[string]bool), haves: make(map[stick.ID]*stick.Have)}
 	for name, data := range files {
 		switch {
 		case strings.HasSuffix(name, ".ssb.zst"):
@@ -209,15 +211,21 @@ func bundleSpans(t *testing.T, name string, data []byte) []vector.Span {
 	return spans
 }
 
-// notWorse wants the disk to give every node what it gave before, as far as the
-// node wants it and does not hold it, and no acknowledgement to be forgotten.
-func (v *village) notWorse(before, after *contents) {
+// notWorse wants the disk to give every node what it gave before a visit, as far
+// as the node wants it and does not hold it, and no acknowledgement to be
+// forgotten. On a tight disk the visitor may have removed what it can write
+// again.
+func (v *village) notWorse(visitor *node, before, after *onDisk) {
 	v.t.Helper()
 	gone := before.messages.Subtract(&after.messages)
-	for i, nd := range v.nodes {
+	nodes := v.nodes
+	if v.tight {
+		nodes = []*node{visitor}
+	}
+	for i, nd := range nodes {
 		held := nd.holds()
 		for s := range gone.All() {
-			if nd.policy.Wants(s.Feed) && held[s.Feed] < s.Last {
+			if (v.tight || nd.policy.Wants(s.Feed)) && held[s.Feed] < s.Last {
 				v.t.Errorf("node %d, which holds feed %s to %d, can no longer read %d to %d", i+1, s.Feed, held[s.Feed], s.First, s.Last)
 			}
 		}
@@ -230,7 +238,7 @@ func (v *village) notWorse(before, after *contents) {
 }
 
 // acknowledged wants every have on the disk to be true.
-func (v *village) acknowledged(c *contents) {
+func (v *village) acknowledged(c *onDisk) {
 	v.t.Helper()
 	for i, nd := range v.nodes {
 		h, held := c.haves[nd.store.ID()], nd.holds()
@@ -250,11 +258,17 @@ func (v *village) acknowledged(c *contents) {
 const pulls, chains = 40, 25
 
 // TestPulledPlug lets four nodes visit a stick whose plug is pulled during or
-// right after each visit.
+// right after each visit. In every second chain there is not room for all that
+// they have to say, so that they remove and merge bundles as well.
 func TestPulledPlug(t *testing.T) {
-	for seed := range uint64(chains) {
-		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { chain(t, seed) })
-	}
+	t.Run("chains", func(t *testing.T) {
+		for seed := range uint64(chains) {
+			t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+				t.Parallel() // unmounting takes most of the time
+				chain(t, seed)
+			})
+		}
+	})
 	t.Logf("%d cases: a plug that is pulled", pulls*chains)
 }
 
@@ -265,54 +279,93 @@ func chain(t *testing.T, seed uint64) {
 		wants = func(node int) []refs.Feed { return someFeeds(rng, node) }
 	}
 	v := newVillage(t, faultfs.New(0, rng.IntN(2) == 0), wants)
-	usual, during := 100, 0
-	for range pulls {
-		nd := v.nodes[rng.IntN(4)]
-		for range rng.IntN(3) {
-			nd.chat(rng)
-		}
-		before := look(t, v.disk.Files())
-		at, applied := 1+rng.IntN(2*usual), rng.IntN(2) == 0
-		var rep stick.VisitReport
-		var err error
-		cut := false
-		v.port.With(v.disk, func(root *os.Root) {
-			v.disk.Fault(func(op faultfs.Op) faultfs.Outcome {
-				if op.Kind == faultfs.Lookup || op.All < at {
-					return faultfs.Outcome{}
-				}
-				cut = true
-				return faultfs.Outcome{Pull: true, Done: applied}
-			})
-			rep, err = nd.visitAt(root, stick.VisitOptions{})
-		})
-		if _, all := v.disk.Counts(faultfs.Read); !cut {
-			usual = all
-		} else {
-			usual, during = max(usual, all), during+1
-		}
-		promised := look(t, v.disk.Files())
-		v.disk.Crash(rng)
-		after := look(t, v.disk.Files())
-		v.notWorse(before, after)
-		v.acknowledged(after)
-		if !cut {
-			if err != nil || rep.Partly() {
-				t.Errorf("visit without a fault: %v %+v", err, rep)
-			}
-			v.kept(promised, after)
-		}
-		if t.Failed() {
-			t.Fatalf("after this visit of node %d (pulled: %v): %v", nd.pair.Feed(), cut, err)
+	if v.tight = seed%2 == 1; v.tight {
+		v.disk.Resize(tightSize)
+		for _, nd := range v.nodes {
+			nd.peer.Reserve, nd.peer.Merging = 16<<10, space.MergeOptions{Least: 4}
 		}
 	}
+	tight, usual, during, count := v.tight, 100, 0, tally{}
+	for range pulls {
+		nd := v.nodes[rng.IntN(4)]
+		for range rng.IntN(4) {
+			nd.chat(rng)
+		}
+		at, done := 1+rng.IntN(2*usual), rng.IntN(2) == 0
+		p := v.pull(rng, nd, at, done)
+		count.add(&p.rep.Export)
+		if p.cut {
+			during, usual = during+1, usual+usual/8
+		} else {
+			usual = max(p.ops, 20)
+		}
+		if t.Failed() {
+			t.Fatalf("after this visit of node %s (pulled during it: %v): %v", nd.pair.Feed(), p.cut, p.err)
+		}
+	}
+	for range 3 * len(v.nodes) {
+		v.mustVisit(v.nodes[rng.IntN(4)])
+	}
+	v.disk.Resize(0) // what had to wait for want of room comes now
+	v.tight = false
 	v.calm()
-	t.Logf("%d pulls during a visit, %d after one, which usually takes %d operations", during, pulls-during, usual)
+	t.Logf("%d pulls during a visit, %d after one, of about %d operations at last; tight %v: %+v", during, pulls-during, usual, tight, count)
+}
+
+// tightSize is about a third of what is said in a chain.
+const tightSize = 200 << 10
+
+// tally counts what visits did.
+type tally struct{ bundles, removed, merged, left int64 }
+
+func (c *tally) add(r *stick.Report) {
+	c.bundles += r.Bundles
+	c.removed += r.Removed
+	c.merged += r.Merged
+	c.left += r.Left
+}
+
+// pulled is a visit that ended by a pull.
+type pulled struct {
+	rep stick.VisitReport
+	err error
+	cut bool // during the visit
+	ops int  // operations
+}
+
+// pull lets a node visit, pulls the plug at an operation of the visit or after
+// it, and wants nothing to be lost by that.
+func (v *village) pull(rng *rand.Rand, nd *node, at int, done bool) (p pulled) {
+	v.t.Helper()
+	before := look(v.t, v.disk.Files())
+	v.port.With(v.disk, func(root *os.Root) {
+		v.disk.Fault(func(op faultfs.Op) faultfs.Outcome {
+			if op.Kind == faultfs.Lookup || op.All < at {
+				return faultfs.Outcome{}
+			}
+			p.cut = true
+			return faultfs.Outcome{Pull: true, Done: done}
+		})
+		p.rep, p.err = nd.visitAt(root, stick.VisitOptions{})
+	})
+	_, p.ops = v.disk.Counts(faultfs.Read)
+	promised := look(v.t, v.disk.Files())
+	v.disk.Crash(rng)
+	after := look(v.t, v.disk.Files())
+	v.notWorse(nd, before, after)
+	v.acknowledged(after)
+	if !p.cut {
+		if p.err != nil || p.rep.Partly() {
+			v.t.Errorf("visit without a fault: %v %+v", p.err, p.rep)
+		}
+		v.kept(promised, after)
+	}
+	return p
 }
 
 // kept wants what a visit left, before it said that the stick is safe to
 // remove, to be there afterwards.
-func (v *village) kept(promised, after *contents) {
+func (v *village) kept(promised, after *onDisk) {
 	v.t.Helper()
 	for name := range promised.bundles {
 		if !after.bundles[name] {
@@ -348,9 +401,9 @@ func (nd *node) chat(rng *rand.Rand) {
 	nd.write(n, 1+rng.IntN(9), text)
 }
 
-// noise returns text that does not compress well, always the same.
+// noise returns text that does not compress well, for each length the same.
 func noise(length int) string {
-	rng, b := rand.New(rand.NewPCG(1, 2)), make([]byte, length)
+	rng, b := rand.New(rand.NewPCG(uint64(length), 2)), make([]byte, length)
 	for i := range b {
 		b[i] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"[rng.IntN(62)]
 	}

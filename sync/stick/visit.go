@@ -132,7 +132,8 @@ func (p *Peer) give(ctx context.Context, sc *scene, o ExportOptions, explicit bo
 	}
 	wrote := false
 	if !o.NoHave {
-		if wrote, err = p.acknowledge(sc); err != nil {
+		acknowledge := func() (bool, error) { return p.acknowledge(sc) }
+		if wrote, err = p.acknowledgeFull(sc, acknowledge, rep); err != nil {
 			return false, err
 		}
 	}

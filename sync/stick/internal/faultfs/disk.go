@@ -47,8 +47,8 @@ const (
 type Op struct {
 	Kind Kind
 	Path string // of a rename the old name
-	N    int    // its number among those of its kind since the mount, from 1
-	All  int    // its number among all since the mount, from 1; lookups do not count
+	N    int    // its number among those of its kind since the hook was set, from 1
+	All  int    // its number among all since then, from 1; lookups do not count
 }
 
 // Outcome says what becomes of an operation. The zero value lets it happen.
@@ -137,15 +137,15 @@ func (n *inode) walk(at string, each func(path string, n *inode)) {
 	}
 }
 
-// Fault sets the hook; nil takes it away.
+// Fault sets the hook, nil for none, and counts from 1 again.
 func (d *Disk) Fault(h Hook) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.hook = h
+	d.hook, d.counts, d.all = h, map[Kind]int{}, 0
 }
 
 // Counts returns how many operations of a kind, and of all kinds but lookups,
-// there were since the mount.
+// there were since the mount or since the hook was set.
 func (d *Disk) Counts(k Kind) (kind, all int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -4,6 +4,8 @@ package faultfs
 
 import (
 	"fmt"
+	"io"
+	"log"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,9 +20,8 @@ type Port struct {
 	t      testing.TB
 	dir    string
 	device string // the file that the mounts name as their device
-	disk   *Disk
 	server *fuse.Server
-	served chan struct{}
+	served chan struct{} // closed when no operation is under way any more
 }
 
 // NewPort makes a place to mount disks at. Whatever happens to the test,
@@ -31,7 +32,7 @@ func NewPort(t testing.TB) *Port {
 		t.Fatal("mounting a file system needs root")
 	}
 	if _, err := os.Stat("/dev/fuse"); err != nil {
-		t.Fatalf("a file system in user space is needed: %v", err)
+		t.Fatalf("file systems in user space are needed: %v", err)
 	}
 	p := &Port{t: t, dir: filepath.Join(t.TempDir(), "medium"), device: filepath.Join(t.TempDir(), "device")}
 	if err := os.Mkdir(p.dir, 0o777); err != nil {
@@ -45,25 +46,27 @@ func NewPort(t testing.TB) *Port {
 	return p
 }
 
-// guard starts a process that unmounts when ours is gone, killed by a timeout
-// for instance: it waits for the end of a pipe that only we hold.
+// guardScript unmounts when a process has ended, killed by a timeout for
+// instance. A thread that still waits for an answer that nobody will give keeps
+// it from being gone: then it is a zombie, and the mount must be forced.
+const guardScript = `
+while read -r stat < "/proc/$0/stat"; do
+  case $stat in *") Z "*) break ;; esac
+  sleep 1
+done 2>/dev/null
+umount -f "$1" || umount -l "$1"`
+
+// guard starts the process that unmounts when ours is gone.
 func (p *Port) guard() {
-	cmd := exec.Command("sh", "-c", `read line; umount -l "$0" 2>/dev/null`, p.dir)
-	pipe, err := cmd.StdinPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
+	cmd := exec.Command("sh", "-c", guardScript, fmt.Sprint(os.Getpid()), p.dir)
+	if err := cmd.Start(); err != nil {
 		p.t.Fatalf("starting the process that unmounts: %v", err)
 	}
 	p.t.Cleanup(func() {
-		pipe.Close()
-		_ = cmd.Wait() // there is nothing to unmount any more: no news
+		_ = cmd.Process.Kill() // nothing is mounted any more
+		_ = cmd.Wait()
 	})
 }
-
-// Dir is where disks are mounted.
-func (p *Port) Dir() string { return p.dir }
 
 // Mount mounts a disk.
 func (p *Port) Mount(d *Disk) {
@@ -71,21 +74,48 @@ func (p *Port) Mount(d *Disk) {
 	d.mu.Lock()
 	d.reset()
 	d.mu.Unlock()
-	s, err := fuse.NewServer(&server{fuse.NewDefaultRawFileSystem(), d}, p.dir, &fuse.MountOptions{
-		FsName: p.device, Name: "faultfs",
-		DirectMount: true, DisableXAttrs: true, DisableReadDirPlus: true, SyncRead: true,
-	})
-	if err != nil {
+	if err := p.mount(d); err != nil {
 		p.t.Fatalf("mounting a file system in user space: %v", err)
 	}
-	p.disk, p.server, p.served = d, s, make(chan struct{})
+}
+
+// mount does what fuse.NewServer would do itself, but lets no other program
+// inherit the connection: it would keep it open.
+func (p *Port) mount(d *Disk) error {
+	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	options := fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", fd)
+	if err := unix.Mount(p.device, p.dir, "fuse.faultfs", unix.MS_NOSUID|unix.MS_NODEV, options); err != nil {
+		unix.Close(fd)
+		return err
+	}
+	p.server, err = fuse.NewServer(&server{fuse.NewDefaultRawFileSystem(), d}, fmt.Sprintf("/dev/fd/%d", fd),
+		&fuse.MountOptions{DisableXAttrs: true, DisableReadDirPlus: true, SyncRead: true, Logger: log.New(io.Discard, "", 0)})
+	if err != nil {
+		unix.Unmount(p.dir, unix.MNT_DETACH)
+		return err
+	}
+	p.served = make(chan struct{})
 	go func() {
-		s.Serve()
+		p.server.Serve()
 		close(p.served)
 	}()
-	if err := s.WaitMount(); err != nil {
-		p.t.Fatalf("mounting a file system in user space: %v", err)
+	return p.disablePoll()
+}
+
+// disablePoll lets the kernel find out that there is no polling here. Otherwise
+// it would ask when Go's runtime first opens a file, in a system call that must
+// not wait for another goroutine. The name is one that package fuse knows.
+func (p *Port) disablePoll() error {
+	fd, err := unix.Open(filepath.Join(p.dir, ".go-fuse-epoll-hack"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
 	}
+	defer unix.Close(fd)
+	_, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+	return err
 }
 
 // Detach unmounts, also when files are open, and waits until no operation is
@@ -94,12 +124,12 @@ func (p *Port) Detach() {
 	if p.server == nil {
 		return
 	}
+	p.server = nil
 	if err := unix.Unmount(p.dir, unix.MNT_DETACH); err != nil {
 		p.t.Errorf("unmounting: %v", err)
 		return
 	}
 	<-p.served
-	p.server = nil
 }
 
 // With mounts a disk while fn runs with its root.
