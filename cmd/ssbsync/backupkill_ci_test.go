@@ -1,0 +1,90 @@
+//go:build ci
+
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// backupRounds is how many programs each test kills: a round takes long.
+const backupRounds = killRounds / 5
+
+// TestKilledRestore kills restores at random moments: there is no home or a
+// whole one, and the next restore succeeds and clears away what was left.
+func TestKilledRestore(t *testing.T) {
+	p := newPrograms(t)
+	p.must("--path", "from", "--quiet", "import", p.data)
+	p.must("--path", "from", "backup", "store.ssb-backup")
+	random := rand.New(rand.NewPCG(5, 6))
+	full := timeOf(func() { p.must("--path", "warm", "restore", "store.ssb-backup") })
+	var cut, left int
+	for round := range backupRounds {
+		dir := p.folder(fmt.Sprintf("restore-%d", round))
+		home := filepath.Join(dir, "home")
+		if p.strike(random, full, signalOf(round), "--path", home, "--quiet", "restore", "store.ssb-backup") {
+			cut++
+		}
+		if _, err := os.Stat(home); err == nil {
+			p.wantWhole(home)
+			if err := os.RemoveAll(home); err != nil {
+				t.Fatal(err)
+			}
+		}
+		left += len(p.entries(dir))
+		p.must("--path", home, "--quiet", "restore", "store.ssb-backup")
+		p.wantWhole(home)
+		if names := p.entries(dir); len(names) != 1 {
+			t.Fatalf("round %d: there are %v", round, names)
+		}
+		os.RemoveAll(dir)
+	}
+	t.Logf("%d restores, %d of them cut short, %d of which left something for the next one", backupRounds, cut, left)
+}
+
+// TestKilledBackup kills backups at random moments: there is no file under the
+// name, or one that can be restored.
+func TestKilledBackup(t *testing.T) {
+	p := newPrograms(t)
+	p.must("--path", "from", "--quiet", "import", p.data)
+	random := rand.New(rand.NewPCG(7, 8))
+	full := timeOf(func() { p.must("--path", "from", "backup", "warm") })
+	var cut, whole int
+	for round := range backupRounds {
+		dir := p.folder(fmt.Sprintf("backup-%d", round))
+		file := filepath.Join(dir, "file")
+		if p.strike(random, full, signalOf(round), "--path", "from", "--quiet", "backup", file) {
+			cut++
+		}
+		if _, err := os.Stat(file); err == nil {
+			whole++
+			p.must("--path", filepath.Join(dir, "home"), "--quiet", "restore", file)
+			p.wantWhole(filepath.Join(dir, "home"))
+		}
+		os.RemoveAll(dir)
+	}
+	p.must("--path", "from", "--quiet", "check")
+	for _, name := range p.entries(filepath.Join(p.dir, "from", "ssbsync")) {
+		if strings.HasPrefix(name, "backup-") {
+			t.Errorf("%s was left in the home folder", name)
+		}
+	}
+	t.Logf("%d backups, %d of them cut short, %d files", backupRounds, cut, whole)
+}
+
+// entries lists a folder.
+func (p *programs) entries(dir string) (names []string) {
+	p.t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
