@@ -107,7 +107,7 @@ func TestKeys(t *testing.T) {
 	if again, err := envelope.ParseReadKey(key.String()); err != nil || again != key {
 		t.Errorf("%s reads as %s, %v", key, again, err)
 	}
-	for _, text := range []string{"", "AAAA", key.String() + "AAAA"} {
+	for _, text := range []string{"", "AAAA", key.String() + "AAAA", key.String()[:8] + "\n" + key.String()[8:], key.String()[:42] + "B="} {
 		if _, err := envelope.ParseReadKey(text); err == nil {
 			t.Errorf("%q is a key", text)
 		}
@@ -142,7 +142,7 @@ func TestForeign(t *testing.T) {
 	at := envelope.At(writer.Feed(), refs.Message{})
 	own := envelope.Own(writer)
 	good := box(t, at, hello, own)
-	for _, text := range []string{"", ".box2", "YWJj.box2", good[:len(good)-1], strings.TrimSuffix(good, "2"), " " + good,
+	for _, text := range []string{"", ".box2", "YWJj.box2", good[:len(good)-1], strings.TrimSuffix(good, "2"), " " + good, "\n" + good,
 		strings.Replace(good, "=.box2", ".box2", 1), strings.Repeat("A", 1<<17) + ".box2"} {
 		if got := read(at, text, envelope.MaxSlots, own); text != good && got != "" {
 			t.Errorf("%.20q… reads as %q", text, got)

@@ -21,10 +21,10 @@ const maxText = 64 << 10
 // privately.
 type ReadKey [keyLen]byte
 
-// ParseReadKey reads a key in base64.
+// ParseReadKey reads a key in canonical base64.
 func ParseReadKey(s string) (key ReadKey, err error) {
 	raw, err := base64.StdEncoding.DecodeString(s)
-	if err != nil || len(raw) != keyLen {
+	if err != nil || len(raw) != keyLen || base64.StdEncoding.EncodeToString(raw) != s {
 		return key, fmt.Errorf("a key to open an envelope with is the base64 of %d bytes", keyLen)
 	}
 	return ReadKey(raw), nil
@@ -103,7 +103,7 @@ func (p Place) open(raw []byte, key ReadKey) ([]byte, bool) {
 // canonical base64 of some, with the suffix.
 func decode(box string) []byte {
 	digits, ok := strings.CutSuffix(box, Suffix)
-	if !ok || len(box) > maxText {
+	if !ok || len(box) > maxText || strings.ContainsAny(digits, "\r\n") {
 		return nil
 	}
 	raw, err := base64.StdEncoding.Strict().DecodeString(digits)

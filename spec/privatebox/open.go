@@ -20,10 +20,10 @@ const KeyLen = 1 + keyLen
 // key. In base64 it is the "unbox" of a message that was read privately.
 type Key [KeyLen]byte
 
-// ParseKey reads a key in base64.
+// ParseKey reads a key in canonical base64.
 func ParseKey(s string) (key Key, err error) {
 	raw, err := base64.StdEncoding.DecodeString(s)
-	if err != nil || len(raw) != KeyLen {
+	if err != nil || len(raw) != KeyLen || base64.StdEncoding.EncodeToString(raw) != s {
 		return key, fmt.Errorf("a key to unbox with is the base64 of %d bytes", KeyLen)
 	}
 	return Key(raw), nil

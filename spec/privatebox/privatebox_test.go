@@ -133,7 +133,7 @@ func TestKey(t *testing.T) {
 	if again, err := privatebox.ParseKey(key.String()); err != nil || again != key {
 		t.Errorf("%s reads as %s, %v", key, again, err)
 	}
-	for _, text := range []string{"", "AAAA", key.String() + "AAAA", key.String()[1:]} {
+	for _, text := range []string{"", "AAAA", key.String() + "AAAA", key.String()[1:], key.String() + "\n"} {
 		if _, err := privatebox.ParseKey(text); err == nil {
 			t.Errorf("%q is a key", text)
 		}

@@ -239,8 +239,8 @@ func parseGroup(s string) (refs.Cloaked, error) {
 	if !ok {
 		return refs.ParseCloaked(s)
 	}
-	raw, err := base64.URLEncoding.Strict().DecodeString(data)
-	if err != nil || len(raw) != 32 {
+	raw, err := base64.URLEncoding.DecodeString(data)
+	if err != nil || len(raw) != 32 || base64.URLEncoding.EncodeToString(raw) != data {
 		return refs.Cloaked{}, fmt.Errorf("%q is not the id of a group", s)
 	}
 	return refs.Cloaked(raw), nil

@@ -3,16 +3,11 @@ package node
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
-	"encoding/json"
 	"errors"
-	"strings"
 	"sync"
 	"sync/atomic"
 
-	"github.com/ssbsync/ssbsync/spec/ecmajson"
 	"github.com/ssbsync/ssbsync/spec/envelope"
-	"github.com/ssbsync/ssbsync/spec/message"
 	"github.com/ssbsync/ssbsync/spec/privatebox"
 	"github.com/ssbsync/ssbsync/spec/refs"
 	"github.com/ssbsync/ssbsync/store"
@@ -260,6 +255,18 @@ func (p *privates) open(m boxed) (row, content []byte) {
 	return m.openEnvelope(key)
 }
 
+// read returns the content of a private message that need not be in the store,
+// or nil.
+func (p *privates) read(m boxed) ([]byte, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.load(); err != nil {
+		return nil, err
+	}
+	_, content := p.open(m)
+	return content, nil
+}
+
 // keysFor returns the keys for what an author writes to us.
 func (p *privates) keysFor(author refs.Feed) []envelope.Key {
 	if author == p.node.keys.Feed() {
@@ -274,196 +281,4 @@ func (p *privates) keysFor(author refs.Feed) []envelope.Key {
 		p.direct[author] = keys
 	}
 	return keys
-}
-
-// boxed is a private message.
-type boxed struct {
-	author   refs.Feed
-	previous refs.Message
-	text     string
-}
-
-// boxedOf returns the private message that a record is, if it is one.
-func boxedOf(rec *store.Record) (boxed, bool) {
-	view, err := message.Fields(rec.Value)
-	if err != nil || len(view.Content) == 0 || view.Content[0] != '"' {
-		return boxed{}, false
-	}
-	return boxedText(view)
-}
-
-func boxedText(view message.View) (boxed, bool) {
-	m := boxed{author: view.Feed, previous: view.Previous}
-	if json.Unmarshal(view.Content, &m.text) != nil {
-		return m, false
-	}
-	return m, m.isEnvelope() || strings.HasSuffix(m.text, privatebox.Suffix)
-}
-
-func (m boxed) isEnvelope() bool { return strings.HasSuffix(m.text, envelope.Suffix) }
-
-func (m boxed) place() envelope.Place { return envelope.At(m.author, m.previous) }
-
-func (m boxed) openBox(key privatebox.Key) (row, content []byte) {
-	content, ok := privatebox.Open(m.text, key)
-	if !ok || content[0] != '{' {
-		return nil, nil
-	}
-	return append([]byte{schemeBox}, key[:]...), content
-}
-
-func (m boxed) openEnvelope(key envelope.ReadKey) (row, content []byte) {
-	content, ok := m.place().Open(m.text, key)
-	if !ok || content[0] != '{' {
-		return nil, nil
-	}
-	return append([]byte{schemeEnvelope}, key[:]...), content
-}
-
-// openRow opens a message with what tableOpened holds, and returns the key in
-// base64 as well.
-func (m boxed) openRow(row []byte) (content []byte, unbox string) {
-	switch {
-	case len(row) == 1+privatebox.KeyLen && row[0] == schemeBox:
-		key := privatebox.Key(row[1:])
-		_, content = m.openBox(key)
-		return content, key.String()
-	case len(row) == 1+32 && row[0] == schemeEnvelope:
-		key := envelope.ReadKey(row[1:])
-		_, content = m.openEnvelope(key)
-		return content, key.String()
-	}
-	return nil, ""
-}
-
-// privateBatch is what one step changes in the store.
-type privateBatch struct {
-	after  uint64 // where the cursor will stand
-	rows   []privateRow
-	closed []uint64        // envelopes that did not open
-	late   map[uint64]bool // of those, and of earlier ones, the ones that opened after all
-	index  []indexRow      // rows of other indexes for them
-	groups []groupRow
-	notes  []groupNote
-	fresh  []envelope.Key // of groups that were not known before
-}
-
-type privateRow struct {
-	rx  uint64
-	key []byte
-}
-
-type indexRow struct {
-	table string
-	key   []byte
-}
-
-// commit writes the batch.
-func (b *privateBatch) commit(tx *store.TableTx) error {
-	closed := tx.Table(tableClosed)
-	for _, rx := range b.closed {
-		if !b.late[rx] {
-			if err := closed.Put(rxKey(nil, rx), nil); err != nil {
-				return err
-			}
-		}
-	}
-	for rx := range b.late {
-		if err := closed.Delete(rxKey(nil, rx)); err != nil {
-			return err
-		}
-	}
-	for _, row := range b.rows {
-		if err := tx.Put(rxKey(nil, row.rx), row.key); err != nil {
-			return err
-		}
-	}
-	for _, row := range b.index {
-		if err := tx.Table(row.table).Put(row.key, nil); err != nil {
-			return err
-		}
-	}
-	for _, row := range b.groups {
-		if err := row.put(tx); err != nil {
-			return err
-		}
-	}
-	for _, note := range b.notes {
-		if err := note.put(tx); err != nil {
-			return err
-		}
-	}
-	return tx.SetCursor(tableOpened, b.after)
-}
-
-// find returns content and key of a private message that is for us, or nil.
-func (p *privates) find(rec *store.Record) (content []byte, unbox string) {
-	m, ok := boxedOf(rec)
-	if !ok {
-		return nil, ""
-	}
-	if p.done.Load() < rec.Rx && p.catchUp(context.Background()) != nil {
-		return nil, "" // a store that cannot be written to is noticed elsewhere
-	}
-	row, err := p.node.store.Table(tableOpened).Get(binary.BigEndian.AppendUint64(nil, rec.Rx))
-	if err != nil {
-		return nil, ""
-	}
-	return m.openRow(row)
-}
-
-// plain returns a record with its content in clear if it is for us, else the
-// record itself.
-func (p *privates) plain(rec *store.Record) *store.Record {
-	content, _ := p.find(rec)
-	if content == nil {
-		return rec
-	}
-	open := *rec
-	open.Value = replaceContent(rec.Value, content)
-	return &open
-}
-
-// reveal returns a record whose value has its content in clear, as ssb-db hands
-// it out, if it is for us, else the record itself.
-func (p *privates) reveal(rec store.Record) store.Record {
-	if content, unbox := p.find(&rec); content != nil {
-		rec.Value = decorate(rec.Value, content, unbox)
-	}
-	return rec
-}
-
-// decorate replaces the content of a value and says what it was, as ssb-db
-// does.
-func decorate(value, content []byte, unbox string) []byte {
-	was := ecmajson.Get(value, "content")
-	value = replaceContent(value, content)
-	value = append(value[:len(value)-1], `,"meta":{"original":{"content":`...)
-	value = append(append(value, was...), `},"private":true,"unbox":"`...)
-	value = append(append(value, unbox...), `"},"cyphertext":`...)
-	value = append(append(value, was...), `,"private":true,"unbox":"`...)
-	return append(append(value, unbox...), `"}`...)
-}
-
-// replaceContent returns a copy of a message's value with another content.
-func replaceContent(value, content []byte) []byte {
-	return replaceMember(value, "content", content)
-}
-
-// replaceMember returns a copy of an object in canonical JSON in which the
-// member name, if there is one, has another value.
-func replaceMember(text []byte, name string, replacement []byte) []byte {
-	out := append(make([]byte, 0, len(text)+2*len(replacement)+256), '{')
-	// Text that is canonical already: no error.
-	_ = ecmajson.EachMember(text, func(key, value []byte) bool {
-		if string(key[1:len(key)-1]) == name {
-			value = replacement
-		}
-		if len(out) > 1 {
-			out = append(out, ',')
-		}
-		out = append(append(append(out, key...), ':'), value...)
-		return true
-	})
-	return append(out, '}')
 }

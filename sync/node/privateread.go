@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 
 	"github.com/ssbsync/ssbsync/spec/ecmajson"
-	"github.com/ssbsync/ssbsync/spec/envelope"
 	"github.com/ssbsync/ssbsync/spec/message"
 	"github.com/ssbsync/ssbsync/spec/muxrpc"
 	"github.com/ssbsync/ssbsync/spec/privatebox"
@@ -46,10 +45,7 @@ func (n *Node) privateUnbox(_ context.Context, c *muxrpc.Call) (any, error) {
 	if !ok {
 		return nil, nil
 	}
-	n.private.mu.Lock()
-	err = n.private.load()
-	_, content := n.private.open(m)
-	n.private.mu.Unlock()
+	content, err := n.private.read(m)
 	if err != nil || content == nil {
 		return nil, err
 	}
@@ -138,32 +134,4 @@ func (n *Node) livePrivate(ctx context.Context, s *sender, after uint64) error {
 		}
 	}
 	return nil
-}
-
-// privately lets the query hand out contents in clear, if it asks for them.
-func (n *Node) privately(q *query) {
-	if q.Private {
-		q.reveal = n.private.reveal
-	}
-}
-
-// revealWith opens one message by a key that somebody gave away, in base64, or
-// returns the record as it is.
-func revealWith(rec store.Record, key string) store.Record {
-	m, ok := boxedOf(&rec)
-	if !ok {
-		return rec
-	}
-	var content []byte
-	if m.isEnvelope() {
-		if k, err := envelope.ParseReadKey(key); err == nil {
-			_, content = m.openEnvelope(k)
-		}
-	} else if k, err := privatebox.ParseKey(key); err == nil {
-		_, content = m.openBox(k)
-	}
-	if content != nil {
-		rec.Value = decorate(rec.Value, content, key)
-	}
-	return rec
 }
