@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ssbsync/ssbsync/sync/node"
+	"github.com/ssbsync/ssbsync/sync/stick"
 )
 
 // mediaView prints events of media. Its methods are called by one goroutine.
@@ -88,11 +89,7 @@ func doneText(e node.MediaEvent) string {
 	case node.ResultRemoved:
 		b.WriteString("removed during the visit: ")
 	}
-	if e.In+e.Out == 0 {
-		b.WriteString("nothing new")
-	} else {
-		fmt.Fprintf(&b, "%s in, %s out", plural(e.In, "message"), grouped(e.Out))
-	}
+	b.WriteString(movedText(e))
 	if e.Seconds > 0 {
 		fmt.Fprintf(&b, ", %.1f s", e.Seconds)
 	}
@@ -112,6 +109,26 @@ func doneText(e node.MediaEvent) string {
 		b.WriteString(": plug it in again to go on")
 	}
 	return b.String()
+}
+
+// movedText says what a visit moved.
+func movedText(e node.MediaEvent) string {
+	var in, out stick.Report
+	if e.Report != nil {
+		in, out = e.Report.Import, e.Report.Export
+	}
+	text := "nothing new"
+	if e.In+e.Out > 0 {
+		text = fmt.Sprintf("%s in, %s out", plural(e.In, "message"), grouped(e.Out))
+	}
+	if in.Blobs+out.Blobs > 0 {
+		blobs := fmt.Sprintf("%s in, %s out", plural(in.Blobs, "blob"), grouped(out.Blobs))
+		if e.In+e.Out == 0 {
+			return blobs
+		}
+		text += ", " + blobs
+	}
+	return text
 }
 
 // pathText is a path as it can be shown, and typed if it is nothing special.

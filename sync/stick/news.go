@@ -80,12 +80,17 @@ func (p *Peer) asked(ctx context.Context, st *Stick, files []haveFile) (bool, er
 // asksMore reports whether h says anything but that its store got more of the
 // feeds that old spoke of.
 func (h *Have) asksMore(old *Have) bool {
-	if h.WantAll != old.WantAll || !slices.Equal(h.Blobs, old.Blobs) || !slices.Equal(h.Replaces, old.Replaces) ||
+	if h.WantAll != old.WantAll || !slices.Equal(h.Replaces, old.Replaces) ||
 		!slices.Equal(h.Reads, old.Reads) || !slices.EqualFunc(h.Damaged, old.Damaged, Damage.equal) {
 		return true
 	}
 	for _, was := range old.Holdings {
 		if h.Holds(was.Feed) < was.Seq {
+			return true
+		}
+	}
+	for _, blob := range h.Blobs {
+		if _, asked := slices.BinarySearchFunc(old.Blobs, blob, refs.Blob.Compare); !asked {
 			return true
 		}
 	}
