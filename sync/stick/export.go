@@ -155,7 +155,7 @@ func (e *exporter) pack(ctx context.Context, sc *scene, plan []piece) (rest []pi
 			break
 		}
 		room := e.room()
-		if err := e.write(sc, w); err != nil {
+		if err := e.write(ctx, sc, w); err != nil {
 			return nil, err
 		}
 		// The limit was held for the worst case: what compression left of it
@@ -273,13 +273,13 @@ func (e *exporter) wrote(n int64) {
 }
 
 // write finishes a bundle and brings it to the medium.
-func (e *exporter) write(sc *scene, w *bundle.Writer) error {
+func (e *exporter) write(ctx context.Context, sc *scene, w *bundle.Writer) error {
 	m, err := w.Seal()
 	if err != nil {
 		return err
 	}
 	if !e.o.DryRun {
-		if err := e.place(sc, m, w); err != nil {
+		if err := e.place(ctx, sc, m, w); err != nil {
 			return err
 		}
 	}
@@ -291,7 +291,7 @@ func (e *exporter) write(sc *scene, w *bundle.Writer) error {
 
 // place writes a finished bundle durably under its final name. An existing
 // file of that name can only be a damaged copy of the same bundle.
-func (e *exporter) place(sc *scene, m *bundle.Manifest, b *bundle.Writer) error {
+func (e *exporter) place(ctx context.Context, sc *scene, m *bundle.Manifest, b *bundle.Writer) error {
 	path := bundlePath(m.Name())
 	dir := bundlesDir + "/" + m.Name()[:2]
 	for _, d := range []string{bundlesDir, dir} {
@@ -304,7 +304,7 @@ func (e *exporter) place(sc *scene, m *bundle.Manifest, b *bundle.Writer) error 
 		return fmt.Errorf("writing bundle %s: %w", m.Name(), err)
 	}
 	res, err := durable.WriteFile(sc.stick.root, path, durable.Options{Temp: part, Verify: true, Replace: true, Progress: e.wrote},
-		func(w io.Writer) error { _, err := b.WriteTo(w); return err })
+		func(w io.Writer) error { _, err := b.WriteTo(&interruptible{ctx, w}); return err })
 	if err != nil {
 		return fmt.Errorf("writing bundle %s: %w", m.Name(), err)
 	}

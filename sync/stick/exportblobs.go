@@ -154,7 +154,7 @@ func (e *exporter) packBlobs(ctx context.Context, sc *scene, plan []blobPiece, p
 			return err
 		}
 		if w.Blobs() > 0 {
-			if err := e.write(sc, w); err != nil {
+			if err := e.write(ctx, sc, w); err != nil {
 				return err
 			}
 		}

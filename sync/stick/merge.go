@@ -69,7 +69,7 @@ func (e *exporter) mergeParts(ctx context.Context, sc *scene, parts []*source) e
 	if w.Messages() == 0 {
 		return nil
 	}
-	if err := e.write(sc, w); err != nil {
+	if err := e.write(ctx, sc, w); err != nil {
 		return err
 	}
 	merged := sc.sources[len(sc.sources)-1]
