@@ -33,8 +33,11 @@ func TestPoliciesCompared(t *testing.T) {
 			res := sim.Run(s, rules(), p)
 			t.Logf("%s, seed %d, %s: %v", s.Name, s.Seed, p.Name, res)
 			fmt.Fprintf(&table, " %.1f d, %.1f ×", res.Lag, res.Overhead())
-			if res.Missing > 0 {
-				fmt.Fprintf(&table, ", %.0f %%", 100*res.MissingPart())
+			switch part := 100 * res.MissingPart(); {
+			case part >= 1:
+				fmt.Fprintf(&table, ", %.0f %%", part)
+			case part > 0:
+				fmt.Fprintf(&table, ", %.1f %%", part)
 			}
 			table.WriteString(" |")
 			if p.Name == sim.Real().Name && (res.Missing > 0 || !res.Calm()) {

@@ -98,10 +98,11 @@ func Scenarios(days int) []Scenario {
 	return []Scenario{DeadNode(1, days, 50), SeveralSticks(days), LostSticks(days), Graphs(days), Restored(days), TwoVillages(days), Weekly(days)}
 }
 
-// Weekly has half of the nodes come by once a week only, to a stick for five
-// days' data.
+// Weekly has half of the nodes come by once a week only, to a stick for seven
+// days' data: a little too small, for by then they lack that much and it takes a
+// reserve.
 func Weekly(days int) Scenario {
-	s := village("weekly visitors", days, 5/float64(days))
+	s := village("weekly visitors", days, 7/float64(days))
 	s.Visits = func(r *rand.Rand, day int) (visits []Visit) {
 		for node := range s.Nodes {
 			if node%2 == 0 || day%7 == node%7 {

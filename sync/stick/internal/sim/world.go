@@ -134,7 +134,7 @@ func (w *world) happen(until float64) {
 }
 
 // calmRounds bounds the calm phase.
-const calmRounds = 60
+const calmRounds = 100
 
 // calm lets the nodes take turns, as they visited the sticks in the last
 // days, until a whole round writes and moves nothing.
