@@ -1,11 +1,10 @@
 package sim
 
 // The sizes of bundles, in bytes. They were measured with package bundle on
-// the 100,000 messages of the data set that ssb-fixtures made (spec of the
-// sizes: 770 bytes a message as a line; 1,000 feeds): of the messages in the
-// order in which they were received, pieces of 1, 2, 4 … 65,536 messages from
-// the beginning, the middle and the end, each packed into one bundle.
-// TestSizes packs such pieces of the small data set, and compares.
+// 100,000 messages of 1,000 feeds that ssb-fixtures made, in the order in which
+// they were received: of 1, 2, 4 … 65,536 of them from the beginning, the middle
+// and the end, each piece packed into one bundle. TestSizes does so with the
+// small data set, and compares.
 const (
 	lineSize  = 770  // a message, with its line feed
 	fullSize  = 338  // a message in a bundle of all messages
