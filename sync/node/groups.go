@@ -19,9 +19,9 @@ import (
 // feeds of the members, in the forms of private-group-spec, version 1.
 
 const (
-	// maxGroupKeys bounds how many keys of groups are tried on a message. Anyone
-	// can add us to as many groups as he likes.
-	maxGroupKeys = 1024
+	// maxGroupKeys bounds how many keys of groups are tried on a message, at some
+	// microseconds each. Anyone can add us to as many groups as he likes.
+	maxGroupKeys = 256
 
 	// maxTips bounds how many messages a new one of a group names as those
 	// before it.

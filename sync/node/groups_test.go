@@ -328,6 +328,48 @@ func TestFalseGroup(t *testing.T) {
 	}
 }
 
+// TestGroupFlood lets somebody add us to more groups than we remember, and write
+// envelopes that nobody can open before that: reading goes on.
+func TestGroupFlood(t *testing.T) {
+	const closed, invites = 100, 300 // 256 keys are kept
+	mallory, b := stranger(t), start(t, `{}`)
+	s := b.socket(t)
+	to := directKey(t, mallory, b.id(t))
+	key := func(n int) envelope.Key { return envelope.Group([32]byte{byte(n), byte(n >> 8), 1}) }
+	head := message.Head{Feed: mallory.Feed()}
+	var flood []*message.Message
+	add := func(content string, slots ...envelope.Key) {
+		m := sealed(t, mallory, head, content, slots...)
+		head.Seq, head.ID = m.Seq(), m.ID()
+		flood = append(flood, m)
+	}
+	for n := range closed {
+		add(`{"type":"post","text":"nobody's"}`, envelope.Key{Secret: [32]byte{byte(n), 2}, Scheme: envelope.SchemeGroup})
+	}
+	for _, n := range []int{0, 255, 256} { // the last is not kept
+		add(fmt.Sprintf(`{"type":"post","text":"early-%d"}`, n), key(n))
+	}
+	for n := range invites {
+		secret := key(n).Secret
+		add(fmt.Sprintf(`{"type":"group/add-member","version":"v1","groupKey":"%s","root":"%s","recps":["%s","%s"]}`,
+			base64.StdEncoding.EncodeToString(secret[:]), refs.Message{1}, refs.Cloaked{byte(n), byte(n >> 8)}, b.id(t)), key(n), to)
+	}
+	importAll(t, s, flood)
+	if got := posts(t, s); got != "early-0 early-255" {
+		t.Errorf("read %q", got)
+	}
+	if got := collect(t, s, -1, "private.read", `{"values":false}`); len(got) != invites+2 {
+		t.Errorf("%d messages are read, want %d", len(got), invites+2)
+	}
+	if got := collect(t, s, -1, "tribes2.list", `{}`); len(got) != 0 {
+		t.Errorf("in groups without a first message: %q", got)
+	}
+	if _, err := s.Async(context.Background(), "tribes2.create"); err == nil {
+		t.Error("a group is made though the list is full")
+	}
+	t.Logf("%d envelopes that stay closed, %d groups", closed, invites)
+}
+
 func directKey(t testing.TB, from *keys.Pair, to string) envelope.Key {
 	t.Helper()
 	feed, err := refs.ParseFeed(to)
@@ -344,6 +386,18 @@ func directKey(t testing.TB, from *keys.Pair, to string) envelope.Key {
 // sendEnvelope gives somebody the next message of a feed.
 func sendEnvelope(t testing.TB, to *muxrpc.Session, from *keys.Pair, head message.Head, content string, slots ...envelope.Key) message.Head {
 	t.Helper()
+	m := sealed(t, from, head, content, slots...)
+	call(t, to, "add", json.RawMessage(m.Value()))
+	head, err := head.Next(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return head
+}
+
+// sealed makes the next message of a feed, in an envelope.
+func sealed(t testing.TB, from *keys.Pair, head message.Head, content string, slots ...envelope.Key) *message.Message {
+	t.Helper()
 	box, _, err := envelope.At(from.Feed(), head.ID).Box(rand.Reader, []byte(content), slots)
 	if err != nil {
 		t.Fatal(err)
@@ -352,12 +406,7 @@ func sendEnvelope(t testing.TB, to *muxrpc.Session, from *keys.Pair, head messag
 	if err != nil {
 		t.Fatal(err)
 	}
-	call(t, to, "add", json.RawMessage(m.Value()))
-	head, err = head.Next(m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return head
+	return m
 }
 
 // TestGroupErrors are wrong arguments.
