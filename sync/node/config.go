@@ -51,6 +51,7 @@ type Config struct {
 	Ssbsync struct {
 		Replicate Replicate  `json:"replicate"`
 		Blobs     BlobPolicy `json:"blobs"`
+		HTTP      HTTPConfig `json:"http"`
 		Watch     Watch      `json:"watch"`
 	} `json:"ssbsync"`
 }

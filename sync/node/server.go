@@ -42,7 +42,8 @@ type server struct {
 	began   time.Time
 	offline bool
 
-	listening []endpoint // does not change once others see the server
+	listening []endpoint   // does not change once others see the server
+	http      net.Listener // for browsers, or nil
 }
 
 // endpoint is one listener.
@@ -58,7 +59,8 @@ type ServerStatus struct {
 	User      string   `json:"user"`
 	Since     int64    `json:"since"` // milliseconds since 1970
 	Addresses []string `json:"addresses"`
-	Connected int      `json:"connected"` // peers
+	HTTP      string   `json:"http,omitempty"` // where browsers find blobs
+	Connected int      `json:"connected"`      // peers
 }
 
 // Run lets others connect until ctx ends: peers over TCP, and the own user's
@@ -105,6 +107,7 @@ func (s *server) run(ctx context.Context, g *gossip.Gossip, o ServerOptions) err
 	}
 	start("following the indexes", s.node.followIndexes)
 	start("looking after blobs", s.node.blobs.run)
+	start("serving browsers", s.serveHTTP)
 	visiting := make(chan struct{}) // closed when events of media can be followed
 	start("visiting media", func(ctx context.Context) error { return s.node.visitMedia(ctx, o, visiting) })
 	start("storing", s.node.untilStopped)
@@ -152,6 +155,9 @@ func (s *server) listen(ctx context.Context, o ServerOptions) error {
 	if err := CheckSocket(ctx, s.node.options.Home); err != nil {
 		return err
 	}
+	if err := s.listenHTTP(ctx); err != nil {
+		return err
+	}
 	for _, wanted := range s.node.incoming(o) {
 		var l net.Listener
 		var err error
@@ -186,6 +192,9 @@ func listenTCP(ctx context.Context, in Incoming) (net.Listener, error) {
 }
 
 func (s *server) close() {
+	if s.http != nil {
+		s.http.Close()
+	}
 	for _, e := range s.listening {
 		e.Close() // may be closed already
 	}
@@ -252,7 +261,7 @@ func (n *Node) serverInfo() *ServerStatus {
 	if s == nil {
 		return nil
 	}
-	info := &ServerStatus{PID: os.Getpid(), Since: s.began.UnixMilli(), Addresses: n.addressTexts()}
+	info := &ServerStatus{PID: os.Getpid(), Since: s.began.UnixMilli(), Addresses: n.addressTexts(), HTTP: s.httpAddress()}
 	if u, err := user.Current(); err == nil {
 		info.User = u.Username
 	}
