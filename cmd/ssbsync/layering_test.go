@@ -17,7 +17,7 @@ const module = "github.com/ssbsync/ssbsync/"
 // levels is the house from the ground up: a package imports only packages of
 // levels before its own.
 var levels = [][]string{
-	{"spec/ecmajson", "spec/refs", "spec/muxrpc", "store/durable", "watch"},
+	{"spec/ecmajson", "spec/refs", "spec/muxrpc", "store/durable", "watch", "watch/desktop"},
 	{"spec/keys", "spec/multiserver", "sync/vector", "store/blobs"},
 	{"spec/message", "spec/privatebox", "spec/envelope", "spec/secretstream", "bundle", "sync/ebt", "sync/space"},
 	{"store"},
@@ -39,6 +39,7 @@ var entrances = map[string]string{
 	"github.com/oasisprotocol/curve25519-voi": "spec/keys",
 	"github.com/coder/websocket":              "sync/gossip",
 	"filippo.io/age":                          "cmd/ssbsync",
+	"github.com/godbus/dbus/v5":               "watch/desktop",
 }
 
 // TestLayering keeps imports going downward and third-party modules at their
