@@ -52,7 +52,7 @@ func TestPoliciesCompared(t *testing.T) {
 // TestPoliciesWithManySeeds repeats the comparison that chose the policy.
 func TestPoliciesWithManySeeds(t *testing.T) {
 	for seed := range uint64(5) {
-		checkPolicies(t, sim.DeadNode(seed, 60, 50))
+		checkPolicies(t, sim.DeadNode(seed, 60, 50), sim.Policies()...)
 	}
 }
 

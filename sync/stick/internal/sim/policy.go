@@ -23,12 +23,15 @@ type Policy struct {
 func Policies() []Policy {
 	return []Policy{
 		{Name: "stop when full", Goes: stop{}},
-		{Name: "drop oldest", Goes: oldest{}},
+		DropOldest(),
 		{Name: "drop oldest, dormant stores dropped", Goes: oldest{}, DropDormant: true},
 		{Name: "need score", Goes: space.NeedScore{}, Merges: true},
 		Real(),
 	}
 }
+
+// DropOldest returns the policy that must be beaten.
+func DropOldest() Policy { return Policy{Name: "drop oldest", Goes: oldest{}} }
 
 // Real returns the policy of the program.
 func Real() Policy {
