@@ -86,7 +86,11 @@ func (a *appender) rxAt(st *feedState, seq int64) (uint64, error) {
 // lookupSeq finds a message by feed number and sequence.
 func lookupSeq(sequences *bolt.Bucket, number uint32, seq int64) (uint64, error) {
 	key, slot := chunkKey(number, seq)
-	chunk := sequences.Get(key[:])
+	return rxInChunk(sequences.Get(key[:]), slot, number, seq)
+}
+
+// rxInChunk reads one place of a row of the sequences.
+func rxInChunk(chunk []byte, slot int, number uint32, seq int64) (uint64, error) {
 	if len(chunk) < (slot+1)*rxLen {
 		return 0, fmt.Errorf("%w: message %d of feed number %d is not in the index", ErrDamaged, seq, number)
 	}

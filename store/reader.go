@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 
 	bolt "go.etcd.io/bbolt"
@@ -16,6 +17,12 @@ type reader struct {
 	idLen  int    // bytes of an id that the index keeps
 	number uint32 // the feed looked up last
 	feedID refs.Feed
+
+	records *bolt.Cursor // over messages; nil until it is needed
+
+	chunkAt  [8]byte // of the sequences looked up last
+	chunk    []byte
+	hasChunk bool
 }
 
 func (s *Store) newReader(tx *bolt.Tx) *reader {
@@ -91,15 +98,39 @@ func (r *reader) feed(feed refs.Feed, first, last int64, limit int, reverse bool
 
 // at reads the record of a feed at a sequence that the feed has.
 func (r *reader) at(number uint32, seq int64) (Record, error) {
-	rx, err := lookupSeq(r.sequences, number, seq)
+	rx, err := r.rxAt(number, seq)
 	if err != nil {
 		return Record{}, err
 	}
-	rec, err := r.record(rx, r.messages.Get(rxKey(rx)))
+	rec, err := r.record(rx, r.raw(rx))
 	if err == nil && (rec.Seq != seq || rec.Feed != r.feedID) {
 		err = fmt.Errorf("%w: index of message %d points to message %d of feed %s", ErrDamaged, seq, rec.Seq, rec.Feed)
 	}
 	return rec, err
+}
+
+// rxAt is lookupSeq with a memory for the row that sequences nearby share.
+func (r *reader) rxAt(number uint32, seq int64) (uint64, error) {
+	key, slot := chunkKey(number, seq)
+	if !r.hasChunk || key != r.chunkAt {
+		r.chunkAt, r.chunk, r.hasChunk = key, r.sequences.Get(key[:]), true
+	}
+	return rxInChunk(r.chunk, slot, number, seq)
+}
+
+// raw returns the record with a receive number as it is stored, nil if there is
+// none. The cursor spares the memory that Bucket.Get takes each time.
+func (r *reader) raw(rx uint64) []byte {
+	if r.records == nil {
+		r.records = r.messages.Cursor()
+	}
+	var key [8]byte
+	binary.BigEndian.PutUint64(key[:], rx)
+	found, raw := r.records.Seek(key[:])
+	if !bytes.Equal(found, key[:]) {
+		return nil
+	}
+	return raw
 }
 
 // log reads a page of the receive log.

@@ -38,6 +38,26 @@ func Fields(value []byte) (View, error) {
 	return v, err
 }
 
+// Whose reads only author and sequence, as Fields does, and stops once it has
+// both: it is enough to be given the beginning of a value. Of a member that is
+// there twice it takes the first.
+func Whose(value []byte) (feed refs.Feed, seq int64) {
+	found := 0
+	// What is cut off, or no object, has neither.
+	_ = ecmajson.EachMember(value, func(key, value []byte) bool {
+		switch string(key) {
+		case authorKey:
+			feed, _ = parseFeed(value)
+			found++
+		case sequenceKey:
+			seq, _ = parseSeq(value)
+			found++
+		}
+		return found < 2
+	})
+	return feed, seq
+}
+
 // invalid returns an *InvalidError that names what can be read of the text.
 func invalid(text []byte, reason string) error {
 	v, _ := Fields(text)

@@ -21,9 +21,6 @@ const (
 
 	// maxNotes bounds the feeds in one frame of notes.
 	maxNotes = 250_000
-
-	// prefix is how much of a message is read to see whose it is.
-	prefix = 320
 )
 
 // runEBT runs EBT over a stream until it or the session ends.
@@ -140,11 +137,7 @@ func (x *exchange) takeFrame(ctx context.Context, item muxrpc.Item) error {
 
 // takeMessage takes a message that was asked for, and counts one that was not.
 func (x *exchange) takeMessage(ctx context.Context, raw []byte) error {
-	view, _ := message.Fields(raw[:min(len(raw), prefix)])
-	if (view.Feed.IsZero() || view.Seq == 0) && len(raw) > prefix {
-		view, _ = message.Fields(raw)
-	}
-	if !x.rep.asked(x, view.Feed, view.Seq) {
+	if feed, seq := message.Whose(raw); !x.rep.asked(x, feed, seq) {
 		return x.unasked()
 	}
 	return x.add(ctx, raw)

@@ -15,10 +15,6 @@ import (
 	"github.com/ssbsync/ssbsync/spec/refs"
 )
 
-// prefix is how much of a message is read to see whose it is: its author is
-// among the first members unless it is no valid message.
-const prefix = 320
-
 // ErrForeign says that a peer that was asked for one feed sent something of
 // another, or that is no message at all.
 var ErrForeign = errors.New("peer sent what it was not asked for")
@@ -162,9 +158,6 @@ func Value(item []byte) []byte {
 
 // author returns whose message it claims to be.
 func author(raw []byte) refs.Feed {
-	view, _ := message.Fields(raw[:min(len(raw), prefix)])
-	if view.Feed.IsZero() && len(raw) > prefix {
-		view, _ = message.Fields(raw)
-	}
-	return view.Feed
+	feed, _ := message.Whose(raw)
+	return feed
 }

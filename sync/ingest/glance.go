@@ -34,8 +34,7 @@ func (w *worker) glance(b *batch) {
 			continue
 		}
 		raw := b.raw(it)
-		f, _ := message.Fields(raw[:min(len(raw), prefix)])
-		it.feed, it.seq = f.Feed, f.Seq
+		it.feed, it.seq = message.Whose(raw[:min(len(raw), prefix)])
 		if !it.feed.IsZero() && !b.intake.accepts(it.feed) {
 			it.fate = refused
 			continue
