@@ -44,6 +44,7 @@ func (p *Peer) medium(sc *scene, room int64) (*space.Medium, []*source, error) {
 		if err != nil {
 			return nil, nil, err
 		}
+		b.Fixed = b.Fixed || sc.deaf
 		m.Bundles, sources = append(m.Bundles, b), append(sources, s)
 	}
 	return m, sources, nil

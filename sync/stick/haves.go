@@ -3,7 +3,9 @@ package stick
 import (
 	"cmp"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 
@@ -93,7 +95,8 @@ func (p *Peer) readStore(sc *scene, files []haveFile, known map[writer]*Have, ro
 		if p.isKnown(f, known) {
 			break
 		}
-		size, ok := p.worthReading(sc.stick, f)
+		size, ok, err := p.worthReading(sc.stick, f)
+		sc.deaf = sc.deaf || unreadable(err)
 		if !ok {
 			continue
 		}
@@ -101,6 +104,7 @@ func (p *Peer) readStore(sc *scene, files []haveFile, known map[writer]*Have, ro
 			break
 		}
 		h, err := p.readHave(sc.stick, f)
+		sc.deaf = sc.deaf || unreadable(err)
 		if err != nil {
 			continue // damaged, unsigned, of another stick or network: says nothing
 		}
@@ -126,17 +130,24 @@ const maxHaveBytes = 128 << 20
 
 // worthReading returns the size of a have file, and whether it may say
 // something: a stranger has little to say.
-func (p *Peer) worthReading(st *Stick, f haveFile) (int64, bool) {
+func (p *Peer) worthReading(st *Stick, f haveFile) (int64, bool, error) {
 	file, info, err := durable.OpenRegular(st.root, f.path(), MaxHaveSize)
 	if err != nil {
-		return 0, false
+		return 0, false, err
 	}
 	defer file.Close()
 	var head [signedBy + 32]byte
 	if _, err := file.ReadAt(head[:], 0); err != nil {
-		return 0, false
+		return 0, false, err
 	}
-	return info.Size(), info.Size() <= maxStrangerSize || p.trusts(refs.Feed(head[signedBy:]))
+	return info.Size(), info.Size() <= maxStrangerSize || p.trusts(refs.Feed(head[signedBy:])), nil
+}
+
+// unreadable reports whether the medium failed to give a file, as opposed to a
+// file that is gone or none of ours.
+func unreadable(err error) bool {
+	var failed *fs.PathError
+	return errors.As(err, &failed) && !errors.Is(err, fs.ErrNotExist)
 }
 
 // admits reports whether a have of somebody new is taken notice of.

@@ -27,6 +27,7 @@ type listing struct {
 	haves   []haveFile
 	parts   []entry
 	skipped []Skip // ours by name, but not what they should be
+	deaf    bool   // haves may lie there that are not listed
 	room    int    // directory entries that may still be looked at
 }
 
@@ -124,6 +125,7 @@ func (l *listing) walk(root *os.Root, dir string, each func(fs.DirEntry)) error 
 	case errors.Is(err, fs.ErrPermission) && (dir == bundlesDir || dir == "."):
 		return err // no bundle at all can be read: that is no detail
 	default:
+		l.deaf = l.deaf || dir == haveDir
 		l.skip(dir, underlying(err).Error())
 		return nil
 	}
@@ -140,6 +142,7 @@ func (l *listing) walk(root *os.Root, dir string, each func(fs.DirEntry)) error 
 			return nil
 		}
 		if err != nil {
+			l.deaf = l.deaf || dir == haveDir
 			l.skip(dir, "read only in part: "+underlying(err).Error())
 			return nil
 		}

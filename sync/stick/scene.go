@@ -24,6 +24,7 @@ type scene struct {
 	others  []*Have   // accepted haves of the stores that left one here
 	mine    *ownHaves
 	visit   uint64 // highest visit number among the accepted haves
+	deaf    bool   // some haves could not be read now: somebody may lack what we take to be released
 
 	held    *held  // what we hold when the export is planned
 	judge   *judge // what counts then
@@ -46,7 +47,7 @@ func (p *Peer) look(ctx context.Context, st *Stick, rep *Report, report func(Pro
 			return nil, err
 		}
 	}
-	sc := &scene{stick: st, listing: found}
+	sc := &scene{stick: st, listing: found, deaf: found.deaf}
 	load := newLoad(p.trusts, maxLoad)
 	for i, e := range found.bundles {
 		if err := context.Cause(ctx); err != nil {

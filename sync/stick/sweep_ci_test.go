@@ -250,3 +250,49 @@ func TestFullMedium(t *testing.T) {
 	}
 	t.Logf("%d cases: a full medium", full)
 }
+
+// TestUnreadableHave: somebody whose have cannot be read, and was never read,
+// may lack what all others hold. Nothing goes as long as that is so.
+func TestUnreadableHave(t *testing.T) {
+	v := newVillage(t, faultfs.New(0, true), nil)
+	a, b, c := v.nodes[0], v.nodes[1], v.nodes[2]
+	v.mustVisit(c)
+	have := stick.HaveName(c.store.ID(), 1)
+	for i := range 20 {
+		a.write(11, 1, noise(6000+i))
+	}
+	visit := func(nd *node, kind faultfs.Kind) stick.VisitReport {
+		t.Helper()
+		var rep stick.VisitReport
+		v.port.With(v.disk, func(root *os.Root) {
+			v.disk.Fault(func(op faultfs.Op) faultfs.Outcome {
+				if op.Kind != kind || op.Path != have {
+					return faultfs.Outcome{}
+				}
+				return faultfs.Outcome{Err: syscall.EIO}
+			})
+			var err error
+			if rep, err = nd.visitAt(root, stick.VisitOptions{}); err != nil {
+				t.Error(err)
+			}
+		})
+		v.disk.Settle()
+		return rep
+	}
+	for _, nd := range []*node{a, b, a} {
+		visit(nd, faultfs.Open)
+	}
+	a.peer.Part = 100 << 10
+	for i := range 8 {
+		a.write(12, 1, noise(6500+i))
+	}
+	for _, kind := range []faultfs.Kind{faultfs.Open, faultfs.Read} {
+		if rep := visit(a, kind); rep.Export.Removed != 0 || rep.Export.Left != 8 {
+			t.Errorf("%s fails: %+v", kind, rep.Export)
+		}
+	}
+	v.mustVisit(c)
+	if rep := visit(a, ""); rep.Export.Removed == 0 {
+		t.Errorf("when all can be read, and all have it: %+v", rep.Export)
+	}
+}
