@@ -191,6 +191,7 @@ type remote struct {
 	Take   int    `json:"take,omitempty"`
 	Wait   int    `json:"wait,omitempty"` // milliseconds
 	Behind bool   `json:"behind,omitempty"`
+	Bytes  string `json:"bytes,omitempty"` // what a sink gets, in base64
 
 	loose bool // what it answers is an object whose members have no order
 	set   bool // its items have no order, or one by ids that differ

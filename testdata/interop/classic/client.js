@@ -9,7 +9,7 @@
 // "$3.key" in the arguments stands for the member of the fourth call's answer,
 // "$id" for the server's identity. For each call one JSON line is printed:
 // {answer}, {items} or {error}. A call with "behind" is not waited for: its line
-// comes at the end.
+// comes at the end. A sink gets the bytes that "bytes" has in base64.
 'use strict'
 const pull = require('pull-stream')
 const calls = JSON.parse(require('fs').readFileSync(0, 'utf8'))
@@ -35,7 +35,7 @@ function find (server, method) {
   return fn && fn.bind(self)
 }
 
-function call (server, { method, type, args, take, wait }) {
+function call (server, { method, type, args, take, wait, bytes }) {
   return new Promise(resolve => {
     const fn = find(server, method)
     if (!fn) return resolve({ error: 'not in the manifest' })
@@ -48,6 +48,12 @@ function call (server, { method, type, args, take, wait }) {
       return pull(fn(...args), take ? pull.take(take) : pull.through(), drain)
     }
     const timer = setTimeout(() => resolve({ error: 'no answer' }), wait || 5000)
+    if (type === 'sink') {
+      const all = Buffer.from(bytes || '', 'base64')
+      const parts = []
+      for (let at = 0; at < all.length; at += 65536) parts.push(all.slice(at, at + 65536))
+      return pull(pull.values(parts), fn(...args, (err, answer) => { clearTimeout(timer); err ? fail(err) : resolve({ answer }) }))
+    }
     fn(...args, (err, answer) => { clearTimeout(timer); err ? fail(err) : resolve({ answer }) })
   })
 }

@@ -6,7 +6,8 @@
 // it has a method that clients lack otherwise: test.connect(address).
 // It listens on loopback only or, given a HOST, there, and then announces itself
 // on the local network and looks for others. It writes its manifest for ssb-client and prints
-// one JSON line when it is ready. It ends with its standard input.
+// one JSON line when it is ready. It ends with its standard input. Of the file
+// config in HOME it takes "blobs".
 'use strict'
 const fs = require('fs')
 const path = require('path')
@@ -29,7 +30,11 @@ stack.use({
   init: ssb => ({ connect: (address, cb) => ssb.connect(address, err => cb(err, true)) })
 })
 
+let settings = {}
+try { settings = JSON.parse(fs.readFileSync(path.join(home, 'config'))) } catch (err) {}
+
 const config = {
+  blobs: settings.blobs,
   path: home,
   keys,
   caps: { shs: '1KHLiKZvAvjbY1ziZEHMXawbCEIM6qwjCDm3VYRan/s=' },
