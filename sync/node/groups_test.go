@@ -234,6 +234,36 @@ func TestDirectMessages(t *testing.T) {
 	}
 }
 
+// TestDirectOtherOrder reads what a program wrote that derives the key for direct
+// messages as the specification says, where that is another key than the
+// JavaScript programs derive.
+func TestDirectOtherOrder(t *testing.T) {
+	r := start(t, `{}`)
+	s := r.socket(t)
+	self, err := refs.ParseFeed(r.id(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seed := range 1000 { // about one of fifteen has two keys
+		writer := keys.FromSeed([32]byte{byte(seed), byte(seed >> 8), 'o'})
+		list, err := envelope.Direct(writer, self)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(list) < 2 {
+			continue
+		}
+		head := message.Head{Feed: writer.Feed()}
+		head = sendEnvelope(t, s, writer, head, `{"type":"post","text":"as npm"}`, list[0])
+		sendEnvelope(t, s, writer, head, `{"type":"post","text":"as specified"}`, list[1])
+		if got := posts(t, s); got != "as npm as specified" {
+			t.Errorf("read %q", got)
+		}
+		return
+	}
+	t.Error("no writer with two keys")
+}
+
 // TestPOBox writes to a P.O. box, of which only its owner has the secret.
 func TestPOBox(t *testing.T) {
 	r := start(t, `{}`)
