@@ -533,6 +533,43 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
+// TestFolderIsTriedAgain visits a folder that takes no bundles until somebody
+// tidies up, of which nobody tells.
+func TestFolderIsTriedAgain(t *testing.T) {
+	source := newFakeMedia()
+	v := openVisitor(t, settings{config: kiosk, source: source})
+	v.post("hello")
+	dir, _ := marked(t, "folder")
+	bundles := filepath.Join(dir, "ssbsync", "bundles")
+	if err := errors.Join(os.RemoveAll(bundles), os.WriteFile(bundles, nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	v.enroll(dir, "")
+	source.tell(watch.Mounted, watch.Medium{Path: dir, Folder: true})
+	for range 3 {
+		if e := v.await(dir, node.MediaDone); e.Result != node.ResultFailed || e.Error == "" || e.Safe {
+			t.Fatalf("visit: %+v", e)
+		}
+	}
+	if err := os.Remove(bundles); err != nil {
+		t.Fatal(err)
+	}
+	for e := v.await(dir, node.MediaDone); e.Result != node.ResultDone; e = v.await(dir, node.MediaDone) {
+	}
+	v.post("news")
+	v.awaitMoved(dir, 0, 1)
+	v.stop()
+	own := 0
+	for _, name := range source.ignored {
+		if strings.HasPrefix(name, "ssbsync/bundles/") {
+			own++
+		}
+	}
+	if own != 2 || source.ignored[0] != dir {
+		t.Errorf("ignored, own: %q", source.ignored)
+	}
+}
+
 // TestOnDone runs a command after a visit: it learns all by its environment.
 func TestOnDone(t *testing.T) {
 	if runtime.GOOS == "windows" {
