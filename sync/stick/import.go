@@ -98,6 +98,8 @@ type importer struct {
 	lost    map[place]Loss      // frames that could not be read
 	waits   map[refs.Feed]int64 // messages that went into waiting, by feed
 
+	branches []job // where another branch of a feed lies at the place of our head
+
 	handed int64  // messages handed over: the position of the next one
 	marks  []mark // where they came from, ascending
 
@@ -280,6 +282,9 @@ func (im *importer) round(ctx context.Context, jobs []job, o ImportOptions) (*la
 	if err == nil && !im.rep.NoRoom {
 		err = im.audit(ctx, jobs, lacks)
 	}
+	if err == nil && len(im.branches) > 0 {
+		return im.takeBranches(ctx, o)
+	}
 	return lacks, err
 }
 
@@ -460,10 +465,12 @@ func (im *importer) audit(ctx context.Context, jobs []job, lacks *lack) error {
 			if m == nil {
 				r.spoil(seq)
 				r.lie, j.src.learnt = true, true
-			} else if own && seq > lacks.held.head(r.Feed) {
+				return nil
+			}
+			if own && seq > lacks.held.head(r.Feed) {
 				return im.Guard.Prove(m)
 			}
-			return nil
+			return im.noteBranch(place{j.src, j.frame}, run, m, lacks)
 		})
 		if err != nil {
 			return err
