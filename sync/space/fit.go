@@ -41,6 +41,26 @@ func Make(p Policy, m *Medium, pieces []Piece) Fit {
 	return f.fit
 }
 
+// Relieve returns what goes although our store has nothing to write, so that
+// there is some room for others: what nobody needs, until the spare part of the
+// capacity is free. A store that has something to write may not hold what is in
+// the way, and so may not remove it.
+func Relieve(p Policy, m *Medium) []Candidate {
+	lacking := m.Spare() - m.Room
+	if lacking <= 0 {
+		return nil
+	}
+	var list []Candidate
+	for _, c := range p.Candidates(m) {
+		if lacking <= 0 || c.Reason == IsPressed {
+			break
+		}
+		list = append(list, c)
+		lacking -= m.Bundles[c.Bundle].Size
+	}
+	return list
+}
+
 // fitter is Make on its way.
 type fitter struct {
 	*Medium

@@ -400,3 +400,17 @@ func BenchmarkCandidates(b *testing.B) {
 		space.NeedScore{}.Candidates(m)
 	}
 }
+
+// TestRelieve: on a medium that is nearly full what nobody needs goes, and
+// nothing else, until an eighth is free.
+func TestRelieve(t *testing.T) {
+	m := &space.Medium{Room: 100, Stores: []space.Store{store(1, map[int]int64{1: 100})}}
+	m.Bundles = []space.Bundle{bundle("a", 300, 1, 1, 30), bundle("b", 200, 1, 31, 60), bundle("needed", 1000, 2, 1, 10), bundle("c", 600, 1, 61, 100)}
+	wantNames(t, "nearly full", names(m, space.Relieve(space.NeedScore{}, m)), "b released")
+	m.Room = 0
+	wantNames(t, "full", names(m, space.Relieve(space.NeedScore{}, m)), "b released", "a released")
+	m.Room = 1000
+	wantNames(t, "with room", names(m, space.Relieve(space.NeedScore{}, m)))
+	m.Room, m.Bundles = 0, m.Bundles[2:3]
+	wantNames(t, "all needed", names(m, space.Relieve(space.NeedScore{}, m)))
+}

@@ -113,10 +113,11 @@ func TestPinned(t *testing.T) {
 		t.Fatalf("%v, then %v: %+v", pinned, now, rep.Export)
 	}
 	t.Logf("left while it is pinned: %d of 400", rep.Export.Left)
-	c.visit(m)
+	removed := c.visit(m).Export.Removed // who has it may remove it as well
 	c.wantHead(11, 400)
-	if rep := a.visit(m); rep.Export.Removed != 1 || rep.Export.Left != 0 {
-		t.Errorf("when it is released: %+v", rep.Export)
+	rep = a.visit(m)
+	if removed += rep.Export.Removed; removed != 1 || rep.Export.Left != 0 {
+		t.Errorf("when it is released: %d removed, %+v", removed, rep.Export)
 	}
 	if _, err := os.Stat(pinned[0]); err == nil {
 		t.Error("it is still there")
@@ -377,9 +378,9 @@ func TestManyFollowGraphs(t *testing.T) {
 	m.limit(6*bundleSize(t, 100), nodes...)
 	m.open()
 	var written, removed int64
-	for visit := range 150 {
+	for visit := range 120 {
 		nd := nodes[rng.IntN(len(nodes))]
-		if visit < 110 {
+		if visit < 70 {
 			own := byte(1 + rng.IntN(feeds-len(nodes)+1))
 			if own == 1 { // its own feed; others are kept by the first node
 				for i, x := range nodes {

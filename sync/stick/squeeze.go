@@ -89,9 +89,7 @@ func (e *exporter) makeRoom(ctx context.Context, sc *scene, plan []piece, each i
 		if err != nil {
 			return 0, err
 		}
-		for i, s := range sources {
-			m.Bundles[i].Fixed = m.Bundles[i].Fixed || s.fresh
-		}
+		keepFresh(m, sources)
 		fit := space.Make(e.Space, m, sized(e.affordable(plan, each), each))
 		if len(fit.Write) == 0 {
 			break
@@ -112,6 +110,34 @@ func (e *exporter) makeRoom(ctx context.Context, sc *scene, plan []piece, each i
 		each = e.learn(each)
 	}
 	return messages(plan), nil
+}
+
+// relieve removes what nobody needs from a medium that is nearly full, so that
+// others find room: they may not hold what is in their way.
+func (p *Peer) relieve(sc *scene, rep *Report) error {
+	room, err := p.room(sc)
+	if err != nil || room >= (room+sc.used())/space.SpareShare {
+		return err
+	}
+	m, sources, err := p.medium(sc, room)
+	if err != nil {
+		return err
+	}
+	keepFresh(m, sources)
+	e := p.newExporter(nil, ExportOptions{}, room, rep, orNothing(nil))
+	for _, c := range space.Relieve(p.Space, m) {
+		if err := e.remove(sc, sources[c.Bundle]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keepFresh keeps what was written in this visit.
+func keepFresh(m *space.Medium, sources []*source) {
+	for i, s := range sources {
+		m.Bundles[i].Fixed = m.Bundles[i].Fixed || s.fresh
+	}
 }
 
 // without returns the pieces of a plan without what was written: all but the

@@ -127,6 +127,11 @@ func (p *Peer) give(ctx context.Context, sc *scene, o ExportOptions, explicit bo
 			return false, err
 		}
 	}
+	if !explicit && sc.patient {
+		if err := p.relieve(sc, rep); err != nil {
+			return false, err
+		}
+	}
 	if err := p.ledger.keep(sc.stick.id, nil, sc.removed); err != nil {
 		return false, err
 	}

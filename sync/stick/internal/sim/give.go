@@ -17,7 +17,21 @@ func (v *call) give() (moved bool) {
 	if len(plan.Spans) > 0 {
 		moved = v.export(plan)
 	}
-	return v.merge() || moved
+	moved = v.merge() || moved
+	return v.relieve() || moved
+}
+
+// relieve removes what nobody needs from a stick that is nearly full.
+func (v *call) relieve() bool {
+	if !v.policy.Relieves || len(v.others) == 0 {
+		return false
+	}
+	var gone []*Bundle
+	for _, c := range space.Relieve(v.policy.Goes, v.space()) {
+		gone = append(gone, v.medium.bundles[c.Bundle])
+	}
+	v.remove(gone)
+	return len(gone) > 0
 }
 
 // plan asks what to export.

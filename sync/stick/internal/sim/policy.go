@@ -17,6 +17,9 @@ type Policy struct {
 
 	// Merges: small bundles are merged where that pays.
 	Merges bool
+
+	// Relieves: what nobody needs goes for others as well.
+	Relieves bool
 }
 
 // Policies returns the one of the program and those it is compared with.
@@ -25,7 +28,7 @@ func Policies() []Policy {
 		{Name: "stop when full", Goes: stop{}},
 		DropOldest(),
 		{Name: "drop oldest, dormant stores dropped", Goes: oldest{}, DropDormant: true},
-		{Name: "need score", Goes: space.NeedScore{}, Merges: true},
+		{Name: "need score", Goes: space.NeedScore{}, Merges: true, Relieves: true},
 		Real(),
 	}
 }
@@ -35,7 +38,7 @@ func DropOldest() Policy { return Policy{Name: "drop oldest", Goes: oldest{}} }
 
 // Real returns the policy of the program.
 func Real() Policy {
-	return Policy{Name: "need score, dormant stores dropped", Goes: space.NeedScore{}, DropDormant: true, Merges: true}
+	return Policy{Name: "need score, dormant stores dropped", Goes: space.NeedScore{}, DropDormant: true, Merges: true, Relieves: true}
 }
 
 // stop removes nothing.
