@@ -38,7 +38,7 @@ Examples:
 			&cli.StringFlag{Name: "log-level", Aliases: []string{"logging.level"}, Usage: "debug, info, warn or error"},
 			&cli.BoolFlag{Name: "no-watch", Usage: "sync neither sticks nor folders by itself"},
 			&cli.StringSliceFlag{Name: "watch", Usage: "watch this plain `FOLDER` too; may be repeated"},
-		}, autoFlags()...),
+		}, append(autoFlags(), desktopFlags()...)...),
 		Action: func(c *cli.Context) error {
 			if err := exactly(c, 0, "server [--host ADDRESS] [--port PORT]"); err != nil {
 				return err
@@ -69,11 +69,19 @@ func (p *program) server(c *cli.Context) error {
 	}
 	media.Off = c.Bool("no-watch")
 	log := p.serverLogger(level)
-	n, err := p.openServer(c.Context, home, log, nil)
+	options, err := p.desktopSettings(c)
 	if err != nil {
 		return err
 	}
-	return errors.Join(p.serve(c, n, media, log), n.Close())
+	hook := newDesktopHook(options, log)
+	n, err := p.openServer(c.Context, home, log, hook.handle)
+	if err != nil {
+		return err
+	}
+	end := hook.start(c.Context)
+	err = p.serve(c, n, media, log)
+	end()
+	return errors.Join(err, n.Close())
 }
 
 // openServer opens the home folder, unless another server holds it. OnMedia,

@@ -59,11 +59,14 @@ The command of --on-done gets its facts by environment variables: SSBSYNC_STICK 
 SSBSYNC_DEVICE, SSBSYNC_RESULT (done, partly, failed, interrupted, removed), SSBSYNC_SAFE (1 or 0), SSBSYNC_IN, SSBSYNC_OUT
 (messages), SSBSYNC_SECONDS, SSBSYNC_ERROR. It may take 20 seconds.
 
+Where there is a desktop, it shows a notification for each visit. Where there is none, --mount has UDisks2 mount the
+sticks, and --power-off has it power them off when they are safe to remove.
+
 Examples:
    ssbsync watch
    ssbsync watch ~/Sync/ssb --auto all
    ssbsync watch --on-done 'test $SSBSYNC_SAFE = 1 && beep'`,
-		Flags: autoFlags(),
+		Flags: append(autoFlags(), desktopFlags()...),
 		Action: func(c *cli.Context) error {
 			o, err := mediaOptions(c)
 			if err == nil {
@@ -72,13 +75,17 @@ Examples:
 			if err != nil {
 				return err
 			}
-			return p.watch(c.Context, o)
+			desktop, err := p.desktopSettings(c)
+			if err != nil {
+				return err
+			}
+			return p.watch(c.Context, o, desktop)
 		},
 	}
 }
 
 // watch shows the events of the server, or of a node of its own.
-func (p *program) watch(ctx context.Context, o node.MediaOptions) error {
+func (p *program) watch(ctx context.Context, o node.MediaOptions, desktop desktopOptions) error {
 	home, err := p.home()
 	if err != nil {
 		return err
@@ -86,31 +93,36 @@ func (p *program) watch(ctx context.Context, o node.MediaOptions) error {
 	session, err := node.Dial(ctx, home)
 	if err == nil {
 		defer session.Close()
+		if desktop.asked {
+			p.warn("--mount, --power-off: what is mounted is up to the running server")
+		}
 		return p.watchServer(ctx, session, o)
 	}
 	if !errors.Is(err, node.ErrNobody) {
 		return explainForeign(err)
 	}
-	return p.watchAlone(ctx, home, o)
+	return p.watchAlone(ctx, home, o, desktop)
 }
 
 // watchAlone visits by itself, until the context ends.
-func (p *program) watchAlone(ctx context.Context, home string, o node.MediaOptions) error {
+func (p *program) watchAlone(ctx context.Context, home string, o node.MediaOptions, desktop desktopOptions) error {
 	for _, folder := range o.Folders {
 		if !isFolder(folder) {
 			p.warn("%s: no such folder: it is watched for", pathText(folder))
 		}
 	}
-	view := p.newMediaView()
-	n, err := p.openServer(ctx, home, p.logger(), view.show)
+	view, hook := p.newMediaView(), newDesktopHook(desktop, p.logger())
+	n, err := p.openServer(ctx, home, p.logger(), func(e node.MediaEvent) { view.show(e); hook.handle(e) })
 	if err != nil {
 		return err
 	}
+	end := hook.start(ctx)
 	session, leave := ownSession(n)
 	view.answers(ctx, session)
 	err = n.Run(ctx, node.ServerOptions{Offline: true, Media: o, Ready: func([]string) {
 		p.notice("waiting for sticks (Ctrl-C ends)")
 	}})
+	end()
 	view.end()
 	leave()
 	return errors.Join(explainForeign(err), n.Close())

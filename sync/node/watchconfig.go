@@ -3,7 +3,10 @@ package node
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -39,6 +42,29 @@ type Watch struct {
 	Auto    Auto     `json:"auto"`    // "" = enrolled
 	Folders []string `json:"folders"` // plain folders to watch besides the enrolled ones, absolute
 	OnDone  string   `json:"onDone"`  // a command to run after each visit
+
+	// What the program does beside the node.
+	Notify   *bool `json:"notify"`   // notifications on the desktop; nil = yes
+	Mount    bool  `json:"mount"`    // mount removable media that nobody mounts
+	PowerOff bool  `json:"powerOff"` // power sticks off when their visit is done
+}
+
+// WatchConfig returns ssbsync.watch of the config in a home folder, which need
+// not be there.
+func WatchConfig(home string) (w Watch, err error) {
+	root, err := os.OpenRoot(home)
+	if errors.Is(err, fs.ErrNotExist) {
+		return w, nil
+	}
+	if err != nil {
+		return w, err
+	}
+	defer root.Close()
+	cfg, err := readConfig(root)
+	if err != nil {
+		return w, err
+	}
+	return cfg.Ssbsync.Watch, nil
 }
 
 // UnmarshalJSON reads true, false or an object.
