@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"slices"
 
-	"github.com/ssbsync/ssbsync/spec/ecmajson"
 	"github.com/ssbsync/ssbsync/spec/refs"
 	"github.com/ssbsync/ssbsync/store"
 )
@@ -26,7 +25,7 @@ const (
 const blobLen = len(refs.Blob{})
 
 // blobsIn calls each with the blobs that a message refers to: whatever looks
-// like the id of one in its content, be it a link of its own or one in a text.
+// like the id of one in it, be it a link of its own or one in a text.
 func blobsIn(content []byte, each func(refs.Blob)) {
 	const idLen = 1 + 44 + len(".sha256")
 	for {
@@ -96,7 +95,7 @@ func (b *blobKeeper) followFrom(after uint64) (found []reference, last uint64, e
 		for i := range page {
 			rec := &page[i]
 			after = rec.Rx
-			blobsIn(b.contentOf(rec), func(id refs.Blob) { found = append(found, reference{id, rec.Feed, rec.Rx, rec.Seq}) })
+			blobsIn(b.readable(rec), func(id refs.Blob) { found = append(found, reference{id, rec.Feed, rec.Rx, rec.Seq}) })
 		}
 	}
 	err = b.node.store.Table(blobRefTable).Update(func(tx *store.TableTx) error {
@@ -110,10 +109,13 @@ func (b *blobKeeper) followFrom(after uint64) (found []reference, last uint64, e
 	return found, after, err
 }
 
-// contentOf returns the content of a message, that of a private one for us in
-// clear.
-func (b *blobKeeper) contentOf(rec *store.Record) []byte {
-	return ecmajson.Get(b.node.private.plain(rec).Value, "content")
+// readable returns the text of a message, that of a private one for us in clear.
+// Outside its content there is nothing that looks like the id of a blob.
+func (b *blobKeeper) readable(rec *store.Record) []byte {
+	if bytes.Contains(rec.Value, []byte(`"content":"`)) {
+		rec = b.node.private.plain(rec)
+	}
+	return rec.Value
 }
 
 // refer wants the blobs that feeds which matter refer to.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ssbsync/ssbsync/spec/muxrpc"
 	"github.com/ssbsync/ssbsync/spec/refs"
+	"github.com/ssbsync/ssbsync/store"
 	blobfiles "github.com/ssbsync/ssbsync/store/blobs"
 	"github.com/ssbsync/ssbsync/sync/blobs"
 )
@@ -109,6 +110,11 @@ func (b *blobKeeper) follow(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(blobPause):
+		}
+		if b.node.store.Last()-last > store.MaxPage { // an import goes first
+			if err := b.node.waitForQuiet(ctx); err != nil {
+				return err
+			}
 		}
 	}
 }

@@ -373,6 +373,24 @@ func TestBlobPolicy(t *testing.T) {
 	}
 }
 
+// TestBlobsOfPrivate: what a private message refers to is wanted by those who can
+// read it, and by nobody else.
+func TestBlobsOfPrivate(t *testing.T) {
+	a, b := start(t, `{}`), start(t, `{"ssbsync":{"replicate":"all"}}`)
+	s := a.socket(t)
+	call(t, s, "publish", raw(`{"type":"post","text":"for me: %s","recps":["%s"]}`, noBlob, a.id(t)))
+	carry(t, s, b.socket(t))
+	publish(t, b.socket(t), fmt.Sprintf(`{"type":"post","text":"%s"}`, helloBlob))
+	wanted := func(r *running) []string { return collect(t, r.socket(t), -1, "blobs.wants", `{}`) }
+	until(t, "the reader wants it", func() bool {
+		return slices.Equal(wanted(a), []string{fmt.Sprintf(`{"id":"%s","hops":-1,"why":"referenced"}`, noBlob)})
+	})
+	until(t, "another reads on", func() bool { return len(wanted(b)) > 0 })
+	if list := wanted(b); len(list) != 1 || strings.Contains(list[0], noBlob) {
+		t.Errorf("another wants %s", list)
+	}
+}
+
 // TestBlobQuota: what nobody refers to goes for what somebody wants, and what
 // was added here, or is referred to, stays.
 func TestBlobQuota(t *testing.T) {
