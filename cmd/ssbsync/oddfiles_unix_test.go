@@ -28,7 +28,7 @@ func TestOddFiles(t *testing.T) {
 	p.report(&whole, "--path", "before", "import", medium)
 	p.litter(medium, p.onlyBundle(outside))
 
-	within(t, 20*time.Second, func() {
+	within(t, 2*time.Minute, func() {
 		r := p.want(exitPartly, "--path", "a", "import", medium)
 		contains(t, r.stderr, "not read: not a regular file", "zz: not read: not a directory")
 		contains(t, p.must("--path", "a", "check"), "ok: "+plural(whole.New, "message"))
@@ -43,13 +43,14 @@ func (p *programs) litter(medium, outside string) {
 	p.t.Helper()
 	good := p.onlyBundle(medium)
 	shard, base := filepath.Dir(good), filepath.Base(good)
-	sibling := func(last string) string { return filepath.Join(shard, base[:25]+last+bundleSuffix) }
+	others := strings.ReplaceAll("23456", base[25:26], "") // last characters of other names
+	sibling := func(n int) string { return filepath.Join(shard, base[:25]+others[n:n+1]+bundleSuffix) }
 	top := filepath.Join(medium, "ssbsync")
 	for _, err := range []error{
-		os.Symlink(outside, sibling("2")),
-		os.Symlink("../../../../outside/ssbsync/stick.json", sibling("3")),
-		syscall.Mkfifo(sibling("4"), 0o666),
-		os.Mkdir(sibling("5"), 0o777),
+		os.Symlink(outside, sibling(0)),
+		os.Symlink("../../../../outside/ssbsync/stick.json", sibling(1)),
+		syscall.Mkfifo(sibling(2), 0o666),
+		os.Mkdir(sibling(3), 0o777),
 		os.Symlink(filepath.Dir(outside), filepath.Join(top, "bundles", "zz")),
 		syscall.Mkfifo(filepath.Join(top, "bundles", "yy"), 0o666),
 		os.Symlink("..", filepath.Join(top, "have", "..have")),
@@ -72,7 +73,7 @@ func TestNotFiles(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	within(t, 20*time.Second, func() {
+	within(t, 2*time.Minute, func() {
 		for _, source := range []string{pipe, "/dev/null", "/dev/zero"} {
 			contains(t, p.want(exitFailed, "--path", "a", "import", source).stderr, "neither a folder nor a regular file")
 			contains(t, p.want(exitFailed, "verify", source).stderr, "not a regular file")
