@@ -95,7 +95,7 @@ func TestKeys(t *testing.T) {
 	if _, err := envelope.POBox(person(1), [32]byte{}); err == nil {
 		t.Error("a message to a P.O. box of small order")
 	}
-	if envelope.Own(person(1)) == envelope.Own(person(2)) || envelope.Own(person(1)) != envelope.Own(person(1)) {
+	if one := envelope.Own(person(1)); one == envelope.Own(person(2)) || one != envelope.Own(person(1)) {
 		t.Error("own keys are not those of their identities")
 	}
 	for i := byte(2); i < 30; i++ {

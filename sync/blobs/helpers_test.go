@@ -29,7 +29,6 @@ type node struct {
 	dir   string
 	files *files.Store
 	store *store.Store
-	mux   *muxrpc.Mux
 	close func()
 
 	mu     sync.Mutex

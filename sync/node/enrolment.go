@@ -23,20 +23,6 @@ type Enrolment struct {
 	Visited int64    `json:"visited,omitempty"` // when a visit last ended well, the same
 }
 
-// enrolment returns what is remembered of a stick; store.ErrNotFound when it is
-// not enrolled.
-func (n *Node) enrolment(id stick.ID) (Enrolment, error) {
-	value, err := n.store.Table(enrolledTable).Get(id[:])
-	if err != nil {
-		return Enrolment{}, err
-	}
-	var e Enrolment
-	if err := json.Unmarshal(value, &e); err != nil {
-		return Enrolment{}, fmt.Errorf("reading the enrolment of stick %s: %v", id, err)
-	}
-	return e, nil
-}
-
 // isEnrolled reports whether a stick is visited by itself.
 func (n *Node) isEnrolled(id stick.ID) (bool, error) {
 	_, err := n.store.Table(enrolledTable).Get(id[:])

@@ -165,7 +165,7 @@ func (n *Node) groupPublish(ctx context.Context, c *muxrpc.Call) (any, error) {
 		return nil, err
 	}
 	if members, ok := object(content); !ok || falsy(members["recps"]) {
-		return nil, errors.New("Missing recps") // as ssb-tribes2 says
+		return nil, errors.New("no recipients: Missing recps") // as ssb-tribes2 says
 	}
 	content, recps, err := recipients(content)
 	if err != nil {
