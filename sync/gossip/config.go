@@ -86,6 +86,7 @@ type Limits struct {
 	Outbound    int // dialled by the schedule at a time, LAN apart; default 8
 	LAN         int // dialled on the LAN at a time; default 16
 	Calls       int // calls of one peer that are open at a time; default 4,096
+	AllCalls    int // calls of all peers that are open at a time; default 8,192
 
 	Handshake time.Duration // from the first byte to proof; default 15 s
 	Dial      time.Duration // until the connection stands; default 20 s
@@ -109,6 +110,7 @@ func (l Limits) withDefaults() Limits {
 	l.Outbound = cmp.Or(l.Outbound, 8)
 	l.LAN = cmp.Or(l.LAN, 16)
 	l.Calls = cmp.Or(l.Calls, 4096)
+	l.AllCalls = cmp.Or(l.AllCalls, 8192)
 	l.Handshake = cmp.Or(l.Handshake, 15*time.Second)
 	l.Dial = cmp.Or(l.Dial, 20*time.Second)
 	l.Stuck = cmp.Or(l.Stuck, 2*time.Minute)

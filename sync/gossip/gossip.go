@@ -30,6 +30,7 @@ type Gossip struct {
 	cfg    Config
 	self   refs.Feed
 	gate   *gate
+	calls  *calls
 	rep    *replicator
 	book   *book
 	events *events
@@ -61,6 +62,7 @@ func New(cfg Config) (*Gossip, error) {
 		cfg:      cfg,
 		self:     cfg.Keys.Feed(),
 		gate:     newGate(cfg.Limits),
+		calls:    newCalls(cfg.Limits.AllCalls),
 		events:   newEvents(),
 		ctx:      ctx,
 		cancel:   cancel,

@@ -215,6 +215,7 @@ type lazyPeer struct {
 	net.Conn
 	blocked atomic.Bool
 	wait    chan struct{}
+	session *muxrpc.Session
 }
 
 func (l *lazyPeer) Read(p []byte) (int, error) {
@@ -242,6 +243,7 @@ func newLazyPeer(t testing.TB, to *node, as *keys.Pair, feeds []refs.Feed) *lazy
 		t.Fatal(err)
 	}
 	session := muxrpc.NewSession(conn, muxrpc.Config{})
+	l.session = session
 	t.Cleanup(func() { l.Close(); session.Close() })
 	st, err := session.Duplex(context.Background(), "ebt.replicate", map[string]any{"version": 3})
 	if err != nil {

@@ -3,6 +3,7 @@ package gossip
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,11 +21,14 @@ const (
 
 	// maxAdopted bounds the feeds that are wanted because peers speak of them
 	// and of which nothing came yet.
-	maxAdopted = 250_000
+	maxAdopted = 100_000
 
 	// maxSkipped is how many ticks in a row the state is not told of because
 	// we do not read from peers.
 	maxSkipped = 9
+
+	// notesPart is how many notes are taken under one lock.
+	notesPart = 1000
 
 	// forkTicks is how often the store is asked for forks that came by other
 	// ways than peers.
@@ -44,7 +48,7 @@ type replicator struct {
 	peers   map[refs.Feed]*member     // who runs EBT
 	all     map[*exchange]struct{}    // of running sessions
 	wanted  map[refs.Feed]bool        // what state.Want was last told
-	adopted int                       // wanted since a peer spoke of it
+	adopted map[refs.Feed]struct{}    // wanted since a peer spoke of it; nothing came yet
 	claims  map[refs.Feed]*exchange   // feeds that are being fetched by history
 	frozen  map[refs.Feed]struct{}    // what state.Freeze was told
 	blocks  map[[2]refs.Feed]struct{} // what state.Block was told
@@ -61,15 +65,16 @@ type member struct {
 
 func newReplicator(g *Gossip) (*replicator, error) {
 	r := &replicator{
-		g:      g,
-		policy: make(chan struct{}, 1),
-		state:  ebt.New(g.self, ebt.Config{}),
-		peers:  make(map[refs.Feed]*member),
-		all:    make(map[*exchange]struct{}),
-		wanted: make(map[refs.Feed]bool),
-		claims: make(map[refs.Feed]*exchange),
-		frozen: make(map[refs.Feed]struct{}),
-		blocks: make(map[[2]refs.Feed]struct{}),
+		g:       g,
+		policy:  make(chan struct{}, 1),
+		state:   ebt.New(g.self, ebt.Config{}),
+		peers:   make(map[refs.Feed]*member),
+		all:     make(map[*exchange]struct{}),
+		wanted:  make(map[refs.Feed]bool),
+		adopted: make(map[refs.Feed]struct{}),
+		claims:  make(map[refs.Feed]*exchange),
+		frozen:  make(map[refs.Feed]struct{}),
+		blocks:  make(map[[2]refs.Feed]struct{}),
 	}
 	var err error
 	if r.memory, err = openMemories(g.cfg.Store); err != nil {
@@ -93,6 +98,7 @@ func (r *replicator) grew(feed refs.Feed, seq int64) {
 	if _, known := r.wanted[feed]; !known {
 		r.want(feed, r.g.cfg.Policy.Wants(feed))
 	}
+	delete(r.adopted, feed)
 	r.state.Append(feed, seq)
 }
 
@@ -291,12 +297,24 @@ func (r *replicator) nextSend(x *exchange) (vector.Span, bool) {
 }
 
 // notes takes the notes of a peer.
+//
+// A peer may have notes of 250,000 feeds in one frame: they are taken in parts,
+// so that others get their turn meanwhile.
 func (r *replicator) notes(x *exchange, notes []ebt.FeedNote) {
+	for part := range slices.Chunk(notes, notesPart) {
+		r.someNotes(x, part)
+	}
+	if len(notes) == 0 { // says that nothing changed, and may be the first
+		r.someNotes(x, nil)
+	}
+}
+
+func (r *replicator) someNotes(x *exchange, notes []ebt.FeedNote) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, n := range notes {
-		if _, known := r.wanted[n.Feed]; !known && n.Replicate && r.adopted < maxAdopted && r.g.cfg.Policy.Wants(n.Feed) {
-			r.adopted++
+		if _, known := r.wanted[n.Feed]; !known && n.Replicate && len(r.adopted) < maxAdopted && r.g.cfg.Policy.Wants(n.Feed) {
+			r.adopted[n.Feed] = struct{}{}
 			r.want(n.Feed, true)
 		}
 	}

@@ -208,6 +208,12 @@ type sessionKey struct{}
 
 // HandleCall implements muxrpc.Handler.
 func (h callHandler) HandleCall(ctx context.Context, c *muxrpc.Call) error {
+	if s := h.session; s.kind != ownKind {
+		if !s.g.calls.enter(s) {
+			return errBusy
+		}
+		defer s.g.calls.leave(s)
+	}
 	if h.session.isRoomCall(c) {
 		return h.session.serveTunnel(ctx, c)
 	}

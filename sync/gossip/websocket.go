@@ -57,10 +57,10 @@ func (c *wsConn) RemoteAddr() net.Addr {
 // page opened them.
 func (g *Gossip) ServeWebSocket(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
-		Handler:           http.HandlerFunc(g.serveHTTP),
-		ReadHeaderTimeout: g.cfg.Limits.Handshake,
-		IdleTimeout:       g.cfg.Limits.Handshake,
-		MaxHeaderBytes:    16 << 10,
+		Handler:        http.HandlerFunc(g.serveHTTP),
+		ReadTimeout:    g.cfg.Limits.Handshake, // of a request; a web socket has its own limits
+		IdleTimeout:    g.cfg.Limits.Handshake,
+		MaxHeaderBytes: 16 << 10,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, placeKey{}, c.(*placedConn).place)
 		},

@@ -11,20 +11,24 @@ import (
 	"github.com/ssbsync/ssbsync/store"
 )
 
-// page is how many records are read at once; they stay in memory while a slow
-// peer takes them.
-const page = 64
+// Bounds of what is read before it is sent, which stays in memory while a slow
+// peer takes it.
+const (
+	page  = 64  // records that are read at once
+	pages = 128 // streams that do so at a time; further ones read one record
+)
 
 // Server serves createHistoryStream from a store. It may serve many streams at
 // a time.
 type Server struct {
 	store  *store.Store
 	growth growth
+	pages  chan struct{} // holds one for each stream that has a page
 }
 
 // NewServer returns a server of the messages in s.
 func NewServer(s *store.Store) *Server {
-	return &Server{store: s, growth: growth{store: s}}
+	return &Server{store: s, growth: growth{store: s}, pages: make(chan struct{}, pages)}
 }
 
 // Serve serves one call of the method createHistoryStream, a source. It returns
@@ -75,18 +79,33 @@ type run struct {
 // forward sends what is there from a sequence on, and returns the next one.
 func (r *run) forward(ctx context.Context, next int64) (int64, error) {
 	for r.left != 0 {
-		records, err := r.store.FeedPage(r.query.Feed, next, math.MaxInt32, r.page(), false)
-		if err != nil || len(records) == 0 {
+		last, err := r.sendPage(ctx, next, math.MaxInt32)
+		if err != nil || last == 0 {
 			return next, err
 		}
-		for i := range records {
-			if err := r.one(ctx, &records[i]); err != nil {
-				return next, err
-			}
-			next = records[i].Seq + 1
-		}
+		next = last + 1
 	}
 	return next, nil
+}
+
+// sendPage sends some records of a range and returns the sequence of the last
+// of them, 0 when there are none.
+func (r *run) sendPage(ctx context.Context, first, last int64) (sent int64, err error) {
+	limit := 1
+	select {
+	case r.pages <- struct{}{}:
+		defer func() { <-r.pages }()
+		limit = r.page()
+	default:
+	}
+	records, err := r.store.FeedPage(r.query.Feed, first, last, limit, r.query.Reverse)
+	for i := range records {
+		if err := r.one(ctx, &records[i]); err != nil {
+			return sent, err
+		}
+		sent = records[i].Seq
+	}
+	return sent, err
 }
 
 // live sends what is there and then what comes, or the latter only.
@@ -117,16 +136,11 @@ func (r *run) live(ctx context.Context) error {
 func (r *run) reverse(ctx context.Context) error {
 	last := int64(math.MaxInt32)
 	for r.left != 0 && last >= r.query.First {
-		records, err := r.store.FeedPage(r.query.Feed, r.query.First, last, r.page(), true)
-		if err != nil || len(records) == 0 {
+		sent, err := r.sendPage(ctx, r.query.First, last)
+		if err != nil || sent == 0 {
 			return err
 		}
-		for i := range records {
-			if err := r.one(ctx, &records[i]); err != nil {
-				return err
-			}
-			last = records[i].Seq - 1
-		}
+		last = sent - 1
 	}
 	return nil
 }
@@ -139,11 +153,14 @@ func (r *run) page() int {
 	return int(min(r.left, page))
 }
 
-// one sends one record.
+// one sends one record, as it is if that is what is asked for.
 func (r *run) one(ctx context.Context, rec *store.Record) error {
-	r.item = r.query.append(r.item[:0], rec)
 	if r.left > 0 {
 		r.left--
 	}
+	if !r.query.Keys {
+		return r.send(ctx, rec.Value)
+	}
+	r.item = r.query.append(r.item[:0], rec)
 	return r.send(ctx, r.item)
 }
