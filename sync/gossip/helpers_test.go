@@ -243,7 +243,7 @@ func (nd *node) publish(content string) {
 // connect dials another node.
 func (nd *node) connect(other *node) {
 	nd.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if _, err := nd.Connect(ctx, other.addr); err != nil {
 		nd.t.Fatal(err)
