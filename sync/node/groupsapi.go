@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/ssbsync/ssbsync/spec/envelope"
@@ -165,7 +164,7 @@ func (n *Node) groupPublish(ctx context.Context, c *muxrpc.Call) (any, error) {
 		return nil, err
 	}
 	if members, ok := object(content); !ok || falsy(members["recps"]) {
-		return nil, errors.New("no recipients: Missing recps") // as ssb-tribes2 says
+		return nil, usage("tribes2.publish: the content has no recps")
 	}
 	content, recps, err := recipients(content)
 	if err != nil {

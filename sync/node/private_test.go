@@ -208,7 +208,7 @@ func TestPrivateRecipients(t *testing.T) {
 		`unknown group %AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=.cloaked`:       {"publish", raw(`{"type":"post","recps":["%%AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=.cloaked"]}`)},
 		`invalid message content, must be object or encrypted string`:               {"publish", "just text"},
 		`private message requested, but no boxers could encrypt these recps: ["x"]`: {"tribes2.publish", raw(`{"type":"post","recps":["x"]}`)},
-		`no recipients: Missing recps`:                                              {"tribes2.publish", raw(`{"type":"post"}`)},
+		`tribes2.publish: the content has no recps`:                                 {"tribes2.publish", raw(`{"type":"post"}`)},
 	} {
 		if _, err := w.Async(context.Background(), args[0].(string), args[1:]...); err == nil || err.Error() != want {
 			t.Errorf("%s: %v", args, err)
