@@ -11,17 +11,30 @@ import (
 // interrupted visits leave it: what is needed least goes, one bundle after the
 // other, until there is room for our have. As long as nobody can say what he
 // holds nothing is ever released.
+//
+// Nothing goes when there is room for it as far as the medium says: then
+// something else is full, a folder for instance. Nor does more go when what went
+// made no room.
 func (p *Peer) acknowledgeFull(sc *scene, acknowledge func() (bool, error), rep *Report) (bool, error) {
 	wrote, err := acknowledge()
-	for durable.IsFull(err) {
+	for least := uint64(0); durable.IsFull(err); {
+		free, _, failed := p.FreeSpace(sc.stick.root.Name())
+		if failed != nil || free < least || free >= uint64(sc.haveSize())+cramped {
+			return wrote, err
+		}
 		removed, failed := p.removeLeast(sc, rep)
 		if failed != nil || !removed {
 			return wrote, err // which says what is the matter
 		}
+		least = free + 1
 		wrote, err = acknowledge()
 	}
 	return wrote, err
 }
+
+// cramped is what a file system may need besides the bytes of a file: blocks
+// that are not full, and one more for its folder.
+const cramped = 128 << 10
 
 // removeLeast removes the bundle that is needed least, if there is one that may
 // go.
