@@ -53,6 +53,7 @@ type Config struct {
 		Blobs     BlobPolicy `json:"blobs"`
 		HTTP      HTTPConfig `json:"http"`
 		Watch     Watch      `json:"watch"`
+		StickSize int64      `json:"stickSize"` // bytes that bundles may take on a stick in all; 0 = as many as there is room for
 	} `json:"ssbsync"`
 }
 

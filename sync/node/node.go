@@ -199,7 +199,7 @@ func (n *Node) openParts() (err error) {
 	})
 	n.peer, err = stick.New(stick.Config{
 		Store: n.store, Ingest: n.ingest, Keys: n.keys, Network: n.netID, Net: n.hmac, Policy: n.policy, Guard: n.guard, Now: n.options.Now,
-		Blobs: stickBlobs{n.blobs},
+		Blobs: stickBlobs{n.blobs}, Part: n.config.Ssbsync.StickSize,
 	})
 	if err == nil {
 		err = n.openIndexes()
