@@ -22,8 +22,7 @@ type Exchange struct {
 	known    int // wants of all peers that are remembered
 	fetching int
 	heldOff  [Sympathy + 1]time.Time // no blobs of that origin before
-	pushed   map[chan<- Pushed]struct{}
-	finished []refs.Blob // pushes to forget
+	finished []refs.Blob             // pushes to forget
 
 	retry chan struct{} // capacity 1: the time of the next retry changed
 }
@@ -36,7 +35,7 @@ func New(c Config) (*Exchange, error) {
 	}
 	e := &Exchange{
 		cfg: c, book: newBook(), peers: make(map[refs.Feed]*peer), retry: make(chan struct{}, 1),
-		gets: make(chan struct{}, c.Limits.AllGets), pushed: make(map[chan<- Pushed]struct{}),
+		gets: make(chan struct{}, c.Limits.AllGets),
 	}
 	return e, e.load()
 }

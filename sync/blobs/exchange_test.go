@@ -2,7 +2,6 @@ package blobs_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"testing"
 
@@ -136,46 +135,21 @@ func TestRestart(t *testing.T) {
 	until(t, "it is here", func() bool { return len(a.Wants()) == 1 })
 	b, c := newNode(t, 2, blobs.Config{}), newNode(t, 3, blobs.Config{})
 	b.add([]byte("asked for"))
-	connect(t, a, b)
+	leave := connect(t, a, b)
 	a.gets(id)
 	b.gets(pushed)
 	if list := a.Pushing(); len(list) != 1 { // one is not enough
 		t.Errorf("pushing after one of two took it: %v", list)
 	}
-	connect(t, a, c)
+	leaveToo := connect(t, a, c)
 	c.gets(pushed)
 	until(t, "two have taken it", func() bool { return len(a.Pushing()) == 0 })
+	leave()
+	leaveToo()
 	a.close()
 	a = openNode(t, dir, 1, blobs.Config{})
 	if len(a.Wants())+len(a.Pushing()) != 0 {
 		t.Errorf("after all is done: wants %v, pushes %v", a.Wants(), a.Pushing())
-	}
-}
-
-// TestPushed tells when enough peers have a blob.
-func TestPushed(t *testing.T) {
-	a := newNode(t, 1, blobs.Config{})
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
-	told := make(chan blobs.Pushed, 1)
-	ended := make(chan error, 1)
-	go func() {
-		ended <- a.FollowPushed(ctx, func(p blobs.Pushed) error { told <- p; return nil })
-	}()
-	until(t, "somebody follows", a.Followed)
-	id := a.add([]byte("take it"))
-	if err := a.Push(id); err != nil {
-		t.Fatal(err)
-	}
-	for i := range 3 {
-		connect(t, a, newNode(t, byte(2+i), blobs.Config{}))
-	}
-	if p := <-told; p.ID != id || len(p.Peers) != 3 {
-		t.Errorf("pushed %+v", p)
-	}
-	stop()
-	if err := <-ended; err != nil {
-		t.Error(err)
 	}
 }
 

@@ -50,10 +50,3 @@ func (e *Exchange) Backlog() int {
 	defer e.mu.Unlock()
 	return len(e.book.log)
 }
-
-// Followed reports whether somebody follows what is pushed.
-func (e *Exchange) Followed() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return len(e.pushed) > 0
-}

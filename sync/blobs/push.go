@@ -1,7 +1,6 @@
 package blobs
 
 import (
-	"context"
 	"encoding/binary"
 	"fmt"
 	"time"
@@ -17,12 +16,6 @@ const (
 	wantTable = "blobs.want"
 	pushTable = "blobs.push"
 )
-
-// Pushed says that enough peers have taken a blob.
-type Pushed struct {
-	ID    refs.Blob
-	Peers []refs.Feed
-}
 
 // load reads the tables.
 func (e *Exchange) load() error {
@@ -120,16 +113,6 @@ func (e *Exchange) taken(remote refs.Feed, id refs.Blob) {
 		return
 	}
 	delete(e.book.pushes, id)
-	done := Pushed{ID: id}
-	for feed := range p.taken {
-		done.Peers = append(done.Peers, feed)
-	}
-	for c := range e.pushed {
-		select {
-		case c <- done:
-		default: // who does not listen misses it
-		}
-	}
 	e.finished = append(e.finished, id)
 }
 
@@ -140,28 +123,4 @@ func (e *Exchange) forgetPushes() error {
 	e.finished = nil
 	e.mu.Unlock()
 	return e.deleteAll(pushTable, done)
-}
-
-// FollowPushed calls fn with each blob that enough peers have taken, until ctx
-// ends or fn fails. What is taken while fn is busy may be missed.
-func (e *Exchange) FollowPushed(ctx context.Context, fn func(Pushed) error) error {
-	c := make(chan Pushed, 64)
-	e.mu.Lock()
-	e.pushed[c] = struct{}{}
-	e.mu.Unlock()
-	defer func() {
-		e.mu.Lock()
-		delete(e.pushed, c)
-		e.mu.Unlock()
-	}()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case done := <-c:
-			if err := fn(done); err != nil {
-				return err
-			}
-		}
-	}
 }

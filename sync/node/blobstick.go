@@ -15,20 +15,29 @@ type stickBlobs struct{ *blobKeeper }
 
 var _ stick.Blobs = stickBlobs{}
 
+// maxHaveBlobs is how many blobs a stick is asked for at a time: who does not
+// trust us passes over a have with too much in it.
+const maxHaveBlobs = 1 << 13
+
 // Wanted implements stick.Blobs: what was asked for, and what messages refer to.
 func (b stickBlobs) Wanted(too func(refs.Feed) bool) ([]refs.Blob, error) {
 	matters := b.matters
 	if too != nil && b.settings.Hops == nil {
 		matters = func(feed refs.Feed) bool { return too(feed) || b.matters(feed) }
 	}
-	list, err := b.missing(context.Background(), matters)
+	missing, err := b.missing(context.Background(), matters)
 	if err != nil {
 		return nil, err
 	}
+	var list []refs.Blob
 	for _, w := range b.exchange.Wants() {
 		if w.Origin == blobs.Asked && !b.files.Has(w.ID) {
 			list = append(list, w.ID)
 		}
+	}
+	list = append(list, missing...)
+	if too == nil {
+		list = list[:min(len(list), maxHaveBlobs)]
 	}
 	return list, nil
 }

@@ -68,5 +68,9 @@ func (im *importer) blob(s *source, i int) (bool, error) {
 	im.touched[s] = true
 	im.rep.Blobs++
 	im.rep.Bytes += int64(len(data))
+	im.done.Phase = Reading
+	im.done.Bytes += int64(len(data))
+	im.done.TotalBytes += int64(len(data)) // known only now
+	im.report(im.done)
 	return true, nil
 }

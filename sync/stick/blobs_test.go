@@ -248,7 +248,7 @@ func TestBlobsSmallStick(t *testing.T) {
 func TestBlobsInterrupted(t *testing.T) {
 	a, b, m := newNode(t, 1), newNode(t, 2), newMedium(t)
 	have := a.withBlobs()
-	ids := have.add(1_500_000, 12)
+	ids := have.add(3_000_000, 6)
 	want := b.withBlobs(ids...)
 	b.visit(m)
 	cuts := 0
