@@ -98,7 +98,9 @@ func openNode(t testing.TB, path string, n byte, p *policy) *node {
 
 func openNodeAt(t testing.TB, path string, n byte, p *policy, now func() time.Time) *node {
 	t.Helper()
-	s, err := store.Open(path, store.Options{Now: now})
+	// A process that a parallel test is just starting inherits the lock of a
+	// file for a moment.
+	s, err := store.Open(path, store.Options{Now: now, Timeout: 2 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
