@@ -23,7 +23,8 @@ func (v *call) give() (moved bool) {
 
 // relieve removes what nobody needs from a stick that is nearly full.
 func (v *call) relieve() bool {
-	if !v.policy.Relieves || len(v.others) == 0 {
+	room := v.room()
+	if !v.policy.Relieves || len(v.others) == 0 || room >= (room+v.medium.bundleBytes)/space.SpareShare {
 		return false
 	}
 	var gone []*Bundle
