@@ -31,6 +31,7 @@ import (
 func inMemory(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
+	faultfs.Guard(t, dir)
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, ""); err != nil {
 		t.Fatalf("mounting a tmpfs (needs root): %v", err)
 	}

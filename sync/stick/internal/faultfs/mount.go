@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -41,7 +42,7 @@ func NewPort(t testing.TB) *Port {
 	if err := os.WriteFile(p.device, make([]byte, pageLen), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p.guard()
+	Guard(t, p.dir)
 	t.Cleanup(p.Detach)
 	return p
 }
@@ -54,15 +55,18 @@ while read -r stat < "/proc/$0/stat"; do
   case $stat in *") Z "*) break ;; esac
   sleep 1
 done 2>/dev/null
-umount -f "$1" || umount -l "$1"`
+umount -f "$1" 2>/dev/null || umount -l "$1"`
 
-// guard starts the process that unmounts when ours is gone.
-func (p *Port) guard() {
-	cmd := exec.Command("sh", "-c", guardScript, fmt.Sprint(os.Getpid()), p.dir)
+// Guard starts a process that unmounts a folder when ours is gone before the
+// test could do so.
+func Guard(t testing.TB, dir string) {
+	t.Helper()
+	cmd := exec.Command("sh", "-c", guardScript, fmt.Sprint(os.Getpid()), dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // who kills our group does not mean it
 	if err := cmd.Start(); err != nil {
-		p.t.Fatalf("starting the process that unmounts: %v", err)
+		t.Fatalf("starting the process that unmounts: %v", err)
 	}
-	p.t.Cleanup(func() {
+	t.Cleanup(func() {
 		_ = cmd.Process.Kill() // nothing is mounted any more
 		_ = cmd.Wait()
 	})
