@@ -192,7 +192,7 @@ func (st *stage) publish(nd *node, n byte, count int) {
 	}
 	var batch []*message.Message
 	for range count {
-		m, err := message.Create(pair(n), head, st.say[st.said%len(st.say)], float64(1500000000000+st.said), nil)
+		m, err := message.Create(pair(n), head, st.say[st.said%len(st.say)], 1.5e12+float64(st.said), nil)
 		if err == nil {
 			head, err = head.Next(m)
 		}
