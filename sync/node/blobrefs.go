@@ -67,15 +67,16 @@ func readReference(row store.Entry) (r reference, ok bool) {
 	}, true
 }
 
-// catchUp follows the receive log, and wants what is new in it if want is set.
-// A kill in between costs only the pages under way.
-func (b *blobKeeper) catchUp(ctx context.Context, want bool) error {
+// catchUp follows the receive log, and wants what is new in it: whoever is the
+// first to read a message, a visit or an app, nobody reads it again. A kill in
+// between costs only the pages under way.
+func (b *blobKeeper) catchUp(ctx context.Context) error {
 	b.following.Lock()
 	defer b.following.Unlock()
 	after, err := b.node.store.Cursor(blobRefTable)
 	for err == nil && ctx.Err() == nil && after < b.node.store.Last() {
 		var found []reference
-		if found, after, err = b.followFrom(after); err == nil && want {
+		if found, after, err = b.followFrom(after); err == nil {
 			b.refer(found)
 		}
 	}
@@ -213,7 +214,7 @@ const maxReferred = 1 << 16
 // missing lists the blobs that are not here and wanted because of messages of
 // feeds that matter, the latest first.
 func (b *blobKeeper) missing(ctx context.Context, matters func(refs.Feed) bool) ([]refs.Blob, error) {
-	if err := b.catchUp(ctx, false); err != nil {
+	if err := b.catchUp(ctx); err != nil {
 		return nil, err
 	}
 	all, err := b.referenced(ctx, func(feed refs.Feed, _ int64) bool { return matters(feed) })

@@ -26,6 +26,7 @@ type blobKeeper struct {
 	files    *blobfiles.Store
 	exchange *blobs.Exchange
 
+	asks      askCount   // wants and pushes of the user and apps
 	following sync.Mutex // held while the references follow the receive log
 
 	mu      sync.Mutex // guards what follows
@@ -100,7 +101,7 @@ func (b *blobKeeper) follow(ctx context.Context) error {
 			if err := b.review(ctx); err != nil {
 				return err
 			}
-		} else if err := b.catchUp(ctx, true); err != nil {
+		} else if err := b.catchUp(ctx); err != nil {
 			return err
 		}
 		if err := b.node.waitForNews(ctx, last, blobLook); err != nil {

@@ -316,6 +316,9 @@ func (b *blobKeeper) want(ctx context.Context, c *muxrpc.Call) (any, error) {
 	if err := b.exchange.Want(id); err != nil {
 		return nil, err
 	}
+	if !b.files.Has(id) {
+		b.asks.add()
+	}
 	if o.NoWait {
 		return b.files.Has(id), nil
 	}
@@ -353,7 +356,11 @@ func (b *blobKeeper) push(_ context.Context, c *muxrpc.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, b.exchange.Push(id)
+	if err := b.exchange.Push(id); err != nil {
+		return nil, err
+	}
+	b.asks.add()
+	return nil, nil
 }
 
 // createWants tells a peer what we want, and have of what it wants.

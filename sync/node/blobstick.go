@@ -71,7 +71,7 @@ func (b stickBlobs) Put(id refs.Blob, data []byte) error {
 // Offered implements stick.Blobs. What is pushed is offered always.
 func (b stickBlobs) Offered(accept func(feed refs.Feed, seq int64) bool) ([]refs.Blob, error) {
 	ctx := context.Background()
-	if err := b.catchUp(ctx, false); err != nil {
+	if err := b.catchUp(ctx); err != nil {
 		return nil, err
 	}
 	all, err := b.referenced(ctx, accept)

@@ -19,7 +19,7 @@ const (
 	becauseMounted cause = 1 << iota // it was mounted, or became writable
 	becauseChanged                   // files in the folder changed
 	becauseTold                      // it was enrolled, or a question was answered
-	becauseGrown                     // our store has something new for the folder
+	becauseGrown                     // we have something new for the folder
 	becauseFailed                    // the last visit of the folder failed
 )
 
@@ -35,7 +35,7 @@ type keeper struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	wake   chan struct{} // capacity 1: why has something new
-	news   chan struct{} // capacity 1: the store has something new
+	news   chan struct{} // capacity 1: the node has something new
 
 	mu     sync.Mutex // guards what follows
 	medium watch.Medium
@@ -52,7 +52,7 @@ type keeper struct {
 	visits   int
 	failures int       // in a row
 	ended    time.Time // of the last visit
-	seen     uint64    // what of our store the last visit knew
+	seen     uint64    // what of Node.news the last visit knew
 }
 
 // sight is what a look at a medium found.
@@ -92,7 +92,7 @@ func (k *keeper) changed(now watch.Medium) {
 	k.poke(why)
 }
 
-// grown takes note of news in our store.
+// grown takes note of news that we have.
 func (k *keeper) grown() {
 	if k.folder {
 		signal(k.news)
@@ -159,9 +159,9 @@ func (k *keeper) run() {
 }
 
 // later returns what tells when a folder is to be visited again without further
-// cause: because our store has news for it, or the last visit failed.
+// cause: because we have news for it, or the last visit failed.
 func (k *keeper) later() (again <-chan time.Time, stop func()) {
-	if !k.folder || k.visits == 0 || k.failures == 0 && k.v.node.store.Last() <= k.seen {
+	if !k.folder || k.visits == 0 || k.failures == 0 && k.v.node.news() <= k.seen {
 		return nil, func() {}
 	}
 	wait := k.v.options.Every

@@ -30,11 +30,11 @@ func (k *keeper) visit(s sight, since time.Time) {
 	if k.folder {
 		resume = k.v.source.Ignore(k.path)
 	}
-	before := k.v.node.store.Last()
+	before := k.v.node.news()
 	v := k.v.node.visitMedium(k.ctx, k.path, s.stick, k.folder, k.progress())
 	resume(v.own()...)
 	k.told, k.visits, k.ended = "", k.visits+1, time.Now()
-	k.seen = before + uint64(v.report.Import.New)
+	k.seen = before + uint64(v.report.Import.New+v.report.Import.Blobs)
 	k.failures++
 	if v.err == nil {
 		k.failures = 0

@@ -77,7 +77,7 @@ func (v *visitor) run(ctx context.Context, started func()) error {
 	v.ctx = keeping
 	v.node.visitor.Store(v)
 	started()
-	v.group.Go(func() { v.followStore(keeping) })
+	v.followNews(keeping)
 	err := v.source.Run(ctx, v.handle)
 	stop(errStopping)
 	v.node.visitor.Store(nil)
@@ -160,16 +160,28 @@ func resolved(path string) string {
 	return filepath.Clean(path)
 }
 
-// followStore tells the keepers of plain folders that the store has something
-// new. Media that are pulled are left alone: that it is safe to remove them was
+// followNews tells the keepers of plain folders that there is something new for
+// them. Media that are pulled are left alone: that it is safe to remove them was
 // said.
-func (v *visitor) followStore(ctx context.Context) {
+func (v *visitor) followNews(ctx context.Context) {
+	store, files, asks := v.node.store, v.node.blobs.files, &v.node.blobs.asks
+	v.group.Go(func() { v.follow(ctx, store.Last, store.Wait) })
+	v.group.Go(func() { v.follow(ctx, files.Last, files.WaitAdded) })
+	v.group.Go(func() { v.follow(ctx, asks.last, asks.wait) })
+}
+
+// news counts what a visit of a folder can be for: messages, blobs, and what is
+// asked for. It only grows.
+func (n *Node) news() uint64 { return n.store.Last() + n.blobs.files.Last() + n.blobs.asks.last() }
+
+// follow follows one of those until ctx ends.
+func (v *visitor) follow(ctx context.Context, last func() uint64, wait func(ctx context.Context, after uint64) error) {
 	for {
-		last := v.node.store.Last()
+		seen := last()
 		for _, k := range v.all() {
 			k.grown()
 		}
-		if v.node.store.Wait(ctx, last) != nil {
+		if wait(ctx, seen) != nil {
 			return
 		}
 		select { // many messages at a time
