@@ -24,12 +24,18 @@ func (p *Peer) acknowledgeFull(sc *scene, acknowledge func() (bool, error), rep 
 		}
 		removed, failed := p.removeLeast(sc, rep)
 		if failed != nil || !removed {
+			rep.hintFull()
 			return wrote, err // which says what is the matter
 		}
 		least = free + 1
 		wrote, err = acknowledge()
 	}
 	return wrote, err
+}
+
+// hintFull says what to do about a medium without room for our have.
+func (r *Report) hintFull() {
+	r.hint("the medium is full, and what lies there may not go: make room on it, or let somebody who holds more of it visit it")
 }
 
 // cramped is what a file system may need besides the bytes of a file: blocks

@@ -45,8 +45,12 @@ func (p *Peer) Visit(ctx context.Context, st *Stick, o VisitOptions) (VisitRepor
 	if err != nil {
 		return rep, err
 	}
-	if n := rep.Import.RefusedFeeds; n > 0 {
-		rep.Import.hint("%d feeds here are nobody's we follow: ssbsync import takes them all", n)
+	switch n := rep.Import.RefusedFeeds; n {
+	case 0:
+	case 1:
+		rep.Import.hint("1 feed here is of nobody we follow: ssbsync import takes it")
+	default:
+		rep.Import.hint("%d feeds here are of nobody we follow: ssbsync import takes them", n)
 	}
 	if rep.Import.Foreign > 0 {
 		rep.Import.warn("every bundle here was of another network")
