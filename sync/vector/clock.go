@@ -136,50 +136,6 @@ func Merge(a, b Clock) Clock {
 	return m
 }
 
-// Missing returns what c holds and theirs lacks, feeds ascending.
-func (c Clock) Missing(theirs Clock) []Span {
-	// As many feeds as c has more than theirs are missing at least.
-	spans := make([]Span, 0, max(0, len(c.feeds)-len(theirs.feeds)))
-	j := 0
-	for i := range c.feeds {
-		feed := &c.feeds[i]
-		// Most feeds are the same on both sides: that is asked first.
-		found := j < len(theirs.feeds) && theirs.feeds[j] == *feed
-		if !found {
-			j, found = theirs.seek(j, feed)
-		}
-		var have int64
-		if found {
-			have = theirs.seqs[j]
-			j++
-		}
-		if have < c.seqs[i] {
-			spans = appendDoubling(spans, Span{*feed, have + 1, c.seqs[i]})
-		}
-	}
-	return spans
-}
-
-// seek returns the index of the first feed at j or after it that is not
-// below the given one, and whether it is that one.
-func (c Clock) seek(j int, feed *refs.Feed) (int, bool) {
-	for ; j < len(c.feeds); j++ {
-		if order := compare(&c.feeds[j], feed); order >= 0 {
-			return j, order == 0
-		}
-	}
-	return j, false
-}
-
-// appendDoubling is append for a slice that may become large: the built-in
-// grows by a quarter only, and so copies such a slice four times.
-func appendDoubling(spans []Span, s Span) []Span {
-	if len(spans) == cap(spans) {
-		spans = slices.Grow(spans, max(64, len(spans)))
-	}
-	return append(spans, s)
-}
-
 // compare is refs.Feed.Compare made for merging two sorted columns: ids are
 // random, so the first eight bytes nearly always decide.
 func compare(a, b *refs.Feed) int {
