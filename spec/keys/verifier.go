@@ -16,11 +16,15 @@ type Signed struct {
 }
 
 // Verifier verifies many signatures and remembers the tables of the keys that
-// it meets again, within 13 MiB. It is safe for concurrent use; callers do not
-// wait for each other. A nil *Verifier works and remembers nothing.
+// it meets again, within 13 MiB. While it verifies signatures together it holds
+// an equation of 1.1 MiB for each goroutine that does so at the same time, which
+// it keeps until the garbage collector takes those nobody uses, and each full
+// batch takes another 1.9 MiB that are garbage when it is done. It is safe for
+// concurrent use; callers do not wait for each other. A nil *Verifier works and
+// remembers nothing.
 type Verifier struct {
 	cache     *keyCache
-	equations sync.Pool // of *equation, 2 MiB each
+	equations sync.Pool // of *equation, 1.1 MiB each
 }
 
 // NewVerifier returns an empty Verifier.
