@@ -4,6 +4,7 @@
 //
 //	sha256/xx/…   the hash in lower-case hexadecimal: 2 digits, then 62
 //	tmp/          blobs on their way in; emptied when the folder is opened
+//	damaged/      what was set aside because it is not what its name says
 //
 // Nothing gets a name in sha256/ before all of it was hashed, compared with the
 // id it should have, and brought to the medium: a pulled plug leaves a whole

@@ -13,9 +13,11 @@ import (
 // pathOf is where a blob lies. It is made from 32 bytes, whatever they are, so
 // that no id can lead anywhere else.
 func pathOf(id refs.Blob) string {
-	digits := hex.EncodeToString(id[:])
+	digits := hexOf(id)
 	return hashDir + "/" + digits[:2] + "/" + digits[2:]
 }
+
+func hexOf(id refs.Blob) string { return hex.EncodeToString(id[:]) }
 
 // idOf returns the blob that a file in the folder dir of sha256/ is named
 // after, and whether the name is that of a blob.
@@ -35,27 +37,52 @@ func idOf(dir, name string) (id refs.Blob, ok bool) {
 // an error it ends.
 func (s *Store) All() iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
-		dirs, err := s.list(hashDir)
-		if err != nil {
-			yield(Info{}, err)
-			return
-		}
-		for _, dir := range dirs {
-			if !s.allIn(dir.Name(), yield) {
+		for file, err := range s.named() {
+			if err == nil && !isBlob(file.id, file.FileInfo) {
+				continue
+			}
+			if err != nil {
+				yield(Info{}, err)
+				return
+			}
+			if !yield(infoOf(file.id, file.FileInfo), nil) {
 				return
 			}
 		}
 	}
 }
 
-// allIn lists one of the folders of sha256/ and reports whether to go on.
-func (s *Store) allIn(dir string, yield func(Info, error) bool) bool {
+// namedFile is a regular file that is named after a blob.
+type namedFile struct {
+	id refs.Blob
+	fs.FileInfo
+}
+
+// named lists them, by id. After an error it ends.
+func (s *Store) named() iter.Seq2[namedFile, error] {
+	return func(yield func(namedFile, error) bool) {
+		dirs, err := s.list(hashDir)
+		if err != nil {
+			yield(namedFile{}, err)
+			return
+		}
+		for _, dir := range dirs {
+			if !s.namedIn(dir.Name(), yield) {
+				return
+			}
+		}
+	}
+}
+
+// namedIn lists one of the folders of sha256/ and reports whether to go on.
+func (s *Store) namedIn(dir string, yield func(namedFile, error) bool) bool {
 	if len(dir) != 2 {
 		return true
 	}
 	entries, err := s.list(hashDir + "/" + dir)
 	if err != nil {
-		return yield(Info{}, err)
+		yield(namedFile{}, err)
+		return false
 	}
 	for _, entry := range entries {
 		id, ok := idOf(dir, entry.Name())
@@ -67,12 +94,10 @@ func (s *Store) allIn(dir string, yield func(Info, error) bool) bool {
 			continue // removed meanwhile
 		}
 		if err != nil {
-			return yield(Info{}, err)
+			yield(namedFile{}, err)
+			return false
 		}
-		if !isBlob(id, file) {
-			continue
-		}
-		if !yield(infoOf(id, file), nil) {
+		if !yield(namedFile{id, file}, nil) {
 			return false
 		}
 	}

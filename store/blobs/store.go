@@ -69,7 +69,7 @@ type Store struct {
 
 // Open opens a folder of blobs, makes it if it is not there, and removes what
 // an earlier process left unfinished in tmp/. One process at a time may have
-// it open.
+// it open. The folder itself may be reached by a link, those in it may not.
 func Open(dir string, c Config) (*Store, error) {
 	if c.Max == 0 {
 		c.Max = DefaultMax
@@ -97,17 +97,20 @@ func Open(dir string, c Config) (*Store, error) {
 	return s, nil
 }
 
-// prepare empties tmp/ and makes the folders.
+// prepare makes the folders and empties tmp/, as far as that can be done: a
+// folder that is full or cannot be written to can still be read.
 func (s *Store) prepare() error {
-	if err := s.root.RemoveAll(tmpDir); err != nil {
-		return err
-	}
 	for _, dir := range []string{hashDir, tmpDir} {
-		if err := s.root.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
+		_ = s.root.Mkdir(dir, 0o700)
+		if info, err := s.root.Lstat(dir); err == nil && !info.IsDir() {
+			return fmt.Errorf("%s is no folder (only %s itself may be a link)", filepath.Join(s.root.Name(), dir), s.root.Name())
 		}
 	}
-	return nil
+	left, err := s.list(tmpDir)
+	for _, entry := range left {
+		_ = s.root.RemoveAll(tmpDir + "/" + entry.Name())
+	}
+	return err
 }
 
 // Close closes the folder. Open files stay readable.

@@ -49,6 +49,7 @@ func (s *Store) NewWriter(limit int64) (*Writer, error) {
 	w := &Writer{s: s, limit: limit, sum: sha256.New(), temp: tmpDir + "/" + hex.EncodeToString(random[:])}
 	err := s.check("create")
 	if err == nil {
+		_ = s.root.Mkdir(tmpDir, 0o700) // whoever cleans up may have removed it
 		w.f, err = s.root.OpenFile(w.temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	}
 	if err != nil {
@@ -122,7 +123,7 @@ func (s *Store) place(temp string, id refs.Blob, size int64) error {
 	if err := s.makeDir(dir); err != nil {
 		return err
 	}
-	if err := s.rename(temp, path, size); err != nil {
+	if err := s.rename(temp, id, size); err != nil {
 		return err
 	}
 	err := s.check("syncdir")
@@ -133,7 +134,8 @@ func (s *Store) place(temp string, id refs.Blob, size int64) error {
 }
 
 // rename renames and counts. The names in tmp/ need not reach the medium.
-func (s *Store) rename(temp, path string, size int64) error {
+func (s *Store) rename(temp string, id refs.Blob, size int64) error {
+	path := pathOf(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old, statErr := s.root.Lstat(path)
@@ -148,7 +150,7 @@ func (s *Store) rename(temp, path string, size int64) error {
 		return err
 	}
 	s.bytes += size
-	if statErr == nil {
+	if statErr == nil && isBlob(id, old) {
 		s.bytes -= old.Size()
 	} else {
 		s.count++
@@ -159,6 +161,11 @@ func (s *Store) rename(temp, path string, size int64) error {
 // makeDir makes one of the folders of sha256/.
 func (s *Store) makeDir(dir string) error {
 	err := s.root.Mkdir(dir, 0o700)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = s.root.Mkdir(hashDir, 0o700); err == nil {
+			err = s.root.Mkdir(dir, 0o700)
+		}
+	}
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}

@@ -81,6 +81,8 @@ func (n *Node) status(ctx context.Context, _ *muxrpc.Call) (any, error) {
 // CheckOptions are the options of ssbsync.check.
 type CheckOptions struct {
 	Signatures bool `json:"signatures"` // verify every signature again
+	Blobs      bool `json:"blobs"`      // compare every blob with its id
+	Repair     bool `json:"repair"`     // set bad blobs aside, and ask for them again
 }
 
 // CheckReport is what ssbsync.check sends.
@@ -93,9 +95,12 @@ type CheckReport struct {
 	Size     int64    `json:"size"`     // of the database
 	Problems []string `json:"problems"` // the first of them
 	Found    int64    `json:"found"`    // how many there are
+
+	Blobs *BlobCheck `json:"blobs,omitempty"` // if they were asked for
 }
 
-// check examines the whole store and sends one report.
+// check examines the whole store, and the blobs if asked to, and sends one
+// report, after progress with the blobs.
 func (n *Node) check(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stream) error {
 	var o CheckOptions
 	if err := options(c, &o); err != nil {
@@ -109,6 +114,11 @@ func (n *Node) check(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stream) err
 		Bytes: found.Bytes, Size: found.Size, Found: found.Found, Problems: make([]string, 0, len(found.Problems))}
 	for _, problem := range found.Problems {
 		report.Problems = append(report.Problems, problem.String())
+	}
+	if o.Blobs || o.Repair {
+		if report.Blobs, err = n.checkBlobs(ctx, st, o.Repair); err != nil {
+			return err
+		}
 	}
 	return st.Send(ctx, report)
 }

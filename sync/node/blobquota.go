@@ -58,7 +58,8 @@ func (b *blobKeeper) load() error {
 			return nil
 		}
 		for _, row := range rows {
-			if f, ok := readFetched(row.Value); ok && len(row.Key) == blobLen {
+			f, ok := readFetched(row.Value)
+			if ok && len(row.Key) == blobLen && b.files.Has(refs.Blob(row.Key)) { // a kill leaves rows of what never came
 				b.fetched[refs.Blob(row.Key)] = f
 				b.bytes += f.size
 			}
@@ -77,6 +78,9 @@ func (b *blobKeeper) fetching(id refs.Blob, size int64, origin blobs.Origin) err
 	old, known := b.fetched[id]
 	if !known && b.files.Has(id) {
 		return nil // our own
+	}
+	if _, err := b.node.store.Table(blobOwnTable).Get(id[:]); err == nil {
+		return nil // our own, that was lost
 	}
 	f := fetchedBlob{origin, size, b.node.options.Now().UnixMilli()}
 	if err := b.node.store.Table(fetchedTable).Put(id[:], f.encode()); err != nil {
@@ -97,7 +101,7 @@ func (b *blobKeeper) own(id refs.Blob) error {
 	b.bytes -= b.fetched[id].size
 	delete(b.fetched, id)
 	return b.node.store.Table(fetchedTable).Update(func(tx *store.TableTx) error {
-		return errors.Join(tx.Delete(id[:]), tx.Table(blobRefusedTable).Delete(id[:]))
+		return errors.Join(tx.Delete(id[:]), tx.Table(blobOwnTable).Delete(id[:]), tx.Table(blobRefusedTable).Delete(id[:]))
 	})
 }
 
@@ -205,7 +209,7 @@ func (b *blobKeeper) remove(id refs.Blob) error {
 	b.bytes -= b.fetched[id].size
 	delete(b.fetched, id)
 	err := b.node.store.Table(fetchedTable).Update(func(tx *store.TableTx) error {
-		return errors.Join(tx.Delete(id[:]), tx.Table(blobRefusedTable).Put(id[:], nil))
+		return errors.Join(tx.Delete(id[:]), tx.Table(blobOwnTable).Delete(id[:]), tx.Table(blobRefusedTable).Put(id[:], nil))
 	})
 	return errors.Join(err, b.exchange.Unwant(id))
 }
