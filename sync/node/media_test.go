@@ -626,6 +626,32 @@ func TestMediaConfig(t *testing.T) {
 	}
 }
 
+// TestFoldersOnly plugs in a stick where only folders are watched.
+func TestFoldersOnly(t *testing.T) {
+	source := newFakeMedia()
+	v := openVisitor(t, settings{config: `{"ssbsync":{"replicate":"all","watch":{"auto":"all","media":false}}}`, source: source})
+	v.post("hello")
+	stick, _ := marked(t, "stick")
+	folder, _ := marked(t, "folder")
+	untouched := filesOf(t, stick)
+	source.tell(watch.Mounted, usb(stick))
+	source.tell(watch.Mounted, watch.Medium{Path: folder, Folder: true})
+	source.tell(watch.Unmounted, usb(stick))
+	for kind := node.MediaKind(""); kind != node.MediaDone; {
+		select {
+		case e := <-v.events:
+			if kind = e.Kind; e.Path != folder {
+				t.Errorf("the stick was noticed: %+v", e)
+			}
+		case <-time.After(patience):
+			t.Fatalf("the folder is not visited\n%s", v.log)
+		}
+	}
+	if !maps.Equal(filesOf(t, stick), untouched) {
+		t.Error("the stick was touched")
+	}
+}
+
 // TestShow looks at a stick over the API.
 func TestShow(t *testing.T) {
 	source := newFakeMedia()

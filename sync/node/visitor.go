@@ -91,6 +91,9 @@ func (v *visitor) handle(e watch.Event) {
 	path := e.Medium.Path
 	switch e.Kind {
 	case watch.Mounted:
+		if media := v.node.config.Ssbsync.Watch.Media; media != nil && !*media && !e.Medium.Folder {
+			return
+		}
 		k := v.keep(e.Medium)
 		k.poke(becauseMounted)
 		v.group.Go(k.run)

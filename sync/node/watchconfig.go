@@ -41,6 +41,7 @@ type Watch struct {
 	Off     bool     `json:"-"`
 	Auto    Auto     `json:"auto"`    // "" = enrolled
 	Folders []string `json:"folders"` // plain folders to watch besides the enrolled ones, absolute
+	Media   *bool    `json:"media"`   // watch sticks and other mounted media too; nil = yes
 	OnDone  string   `json:"onDone"`  // a command to run after each visit
 
 	// What the program does beside the node.
