@@ -69,6 +69,8 @@ func sameCalls() []remote {
 		async("publish", obj{"type": "ab"}),
 		async("publish", obj{"type": 7}),
 		async("publish", obj{"type": "this is a type of more than fifty-two characters, one"}),
+		async("publish", obj{"type": "post", "text": strings.Repeat("x", 9000)}),
+		async("publish", obj{"type": "post", "text": strings.Repeat("ü", 7850)}), // too long with its signature
 		async("publish", "plain"),
 		async("publish"),
 

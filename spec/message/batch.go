@@ -75,7 +75,7 @@ func (b *batch) canonical(raw []byte) (text ecmajson.Text, reason string) {
 	text, err := b.parser.Parse(raw)
 	switch {
 	case err == ecmajson.ErrTooLong:
-		return text, fmt.Sprintf("its indented text has more than %d UTF-16 units", MaxUnits)
+		return text, tooLong
 	case err != nil:
 		return text, err.Error()
 	}

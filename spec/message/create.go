@@ -41,11 +41,26 @@ func Create(pair *keys.Pair, head Head, content []byte, timestamp float64, net *
 	if err != nil {
 		return refuse(err.Error())
 	}
+	if units := createdUnits(signed); units > MaxUnits {
+		return nil, &InvalidError{Feed: head.Feed, Seq: head.Seq + 1, Reason: tooLong, Units: units}
+	}
 	sig := pair.Sign(net.Payload(signed))
 	value = append(value, `,"signature":"`...)
 	value = base64.StdEncoding.AppendEncode(value, sig[:])
 	value = append(value, `.sig.ed25519"}`...)
 	return Verify(value, net)
+}
+
+// createdUnits returns the length in UTF-16 units of the message whose unsigned
+// text is given. As ssb-validate does, which looks before it signs and again
+// afterwards, it leaves the signature out if the rest is too long already.
+func createdUnits(signed []byte) int {
+	const signature = ",\n  \"signature\": \"\"" + ".sig.ed25519"
+	units := ecmajson.UTF16Len(signed)
+	if units <= MaxUnits {
+		units += len(signature) + base64.StdEncoding.EncodedLen(64)
+	}
+	return units
 }
 
 // appendUnsigned appends the message's compact text without signature and

@@ -19,6 +19,8 @@ const (
 	MaxSeq   = math.MaxInt32
 
 	minType, maxType = 3, 52 // of content.type, in UTF-16 units
+
+	tooLong = "its indented text has more than 8192 UTF-16 units" // MaxUnits
 )
 
 // The members of a message, in order, with quotes as in JSON. Author and

@@ -18,6 +18,7 @@ type InvalidError struct {
 	Feed   refs.Feed // zero when it could not be read
 	Seq    int64     // zero when it could not be read
 	Reason string
+	Units  int // of a text that Create finds too long: more than MaxUnits
 }
 
 // Error implements error.

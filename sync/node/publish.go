@@ -54,10 +54,21 @@ func (n *Node) create(head message.Head, content []byte) (*message.Message, erro
 		return nil, err
 	}
 	m, err := message.Create(n.keys, head, content, now, n.hmac)
-	if err == nil {
-		n.made = made{m.ID(), now}
+	if err != nil {
+		return nil, publishError(err)
 	}
-	return m, err
+	n.made = made{m.ID(), now}
+	return m, nil
+}
+
+// publishError says that a message is too long in the words of ssb-validate:
+// git-ssb leaves things out of its message then and tries again.
+func publishError(err error) error {
+	if bad, ok := errors.AsType[*message.InvalidError](err); ok && bad.Units > message.MaxUnits {
+		text := fmt.Sprintf("Encoded message must not be larger than %d bytes. Current size is %d", message.MaxUnits, bad.Units)
+		return &muxrpc.RemoteError{Name: "Error", Message: text}
+	}
+	return err
 }
 
 // made is the newest message that create made: the next one may come before
