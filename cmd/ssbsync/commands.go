@@ -28,6 +28,7 @@ func (p *program) commands() []*cli.Command {
 		p.feedCommand(),
 		p.histCommand(),
 		p.getCommand(),
+		p.linksCommand(),
 		p.privateCommand(),
 		p.blobsCommand(),
 		p.followCommand(),
