@@ -214,29 +214,6 @@ func (st *stage) close() {
 	}
 }
 
-// within reports whether a figure of the simulator is at most a part off.
-func within(t *testing.T, what string, simulated, real int64, part float64) {
-	t.Helper()
-	t.Logf("%s: %d simulated, %d real", what, simulated, real)
-	if diff := float64(simulated - real); diff > part*float64(real) || -diff > part*float64(real) {
-		t.Errorf("%s: the simulator says %d, real visits %d; they may differ by %g %%", what, simulated, real, part*100)
-	}
-}
-
-// TestSimulatorAgainstVisits plays the same visits in the simulator and with
-// real stores and a real folder: so many bundles, and so many bytes.
-func TestSimulatorAgainstVisits(t *testing.T) {
-	s := sim.Scenario{Name: "small", Seed: 7, Days: 15, Nodes: 4, Feeds: 50, Rate: 1, Sticks: []int64{0}}
-	res := sim.Run(s, rules(), sim.Real())
-	st := newStage(t, s, 0)
-	rounds := st.play()
-	st.close()
-	within(t, "rounds until nothing moved", int64(res.CalmRounds), int64(rounds), 0)
-	within(t, "bundles", int64(res.Bundles), st.bundles, 0)
-	within(t, "bytes of bundles", res.BundleBytes, st.bundleBytes, 0.05)
-	within(t, "bytes of haves", res.HaveBytes, st.haveBytes, 0.01)
-}
-
 // TestClocksChangeNothing plays the same visits with clocks that are years
 // apart, the stick's file times changed at random: the same bundles come to
 // lie there.

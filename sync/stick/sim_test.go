@@ -45,45 +45,6 @@ func checkYear(t *testing.T, s sim.Scenario) {
 	}
 }
 
-// TestPolicies guards the choice of the policy: with a dead node of ten and a
-// small stick messages arrive at least twice as early as when the oldest goes.
-func TestPolicies(t *testing.T) {
-	checkPolicies(t, sim.DeadNode(1, 36, 50), sim.DropOldest(), sim.Real())
-}
-
-func checkPolicies(t *testing.T, s sim.Scenario, policies ...sim.Policy) {
-	t.Helper()
-	lag := make(map[string]float64)
-	for _, p := range policies {
-		res := sim.Run(s, rules(), p)
-		lag[p.Name] = res.Lag
-		t.Logf("%s, seed %d, %s: %v", s.Name, s.Seed, p.Name, res)
-		if p.Name == sim.Real().Name && (res.Missing > 0 || !res.Calm()) {
-			t.Errorf("%s: %d messages never arrive", p.Name, res.Missing)
-		}
-	}
-	if ours, oldest := lag[sim.Real().Name], lag[sim.DropOldest().Name]; ours*2 > oldest {
-		t.Errorf("lag %.2f days, %.2f when the oldest goes: want half at most", ours, oldest)
-	}
-}
-
-// TestScenarios has everything arrive everywhere, whatever happens, once
-// nothing new does.
-func TestScenarios(t *testing.T) {
-	for _, s := range sim.Scenarios(30) {
-		t.Run(s.Name, func(t *testing.T) {
-			res := sim.Run(s, rules(), sim.Real())
-			t.Logf("%v; %d sticks lost, %d stores renewed", res, res.Lost, res.Renewed)
-			if !res.Calm() || res.Missing > 0 {
-				t.Errorf("calm %v, %d messages are missing", res.Calm(), res.Missing)
-			}
-			if res.Removed == 0 || res.Lost != len(s.Losses) || res.Renewed != len(s.Restores) {
-				t.Errorf("the scenario did not happen: %d bundles removed, %d sticks lost, %d stores renewed", res.Removed, res.Lost, res.Renewed)
-			}
-		})
-	}
-}
-
 // TestSimulationRepeats: the seed decides everything.
 func TestSimulationRepeats(t *testing.T) {
 	run := func(seed uint64) sim.Result {
