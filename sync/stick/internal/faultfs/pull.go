@@ -23,11 +23,30 @@ func (d *Disk) Settle() {
 func (d *Disk) Crash(rng *rand.Rand) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	held := d.unique()
 	luck := rng.IntN(5) // of a disk: from "nothing was written back" to "all was"
 	for _, id := range slices.Sorted(maps.Keys(d.nodes)) {
 		d.nodes[id].crash(rng, luck)
 	}
+	d.overwrite(held)
 	d.reset()
+}
+
+// overwrite removes what came back to a full disk though others had its room:
+// when they took that, the medium knew that it was gone.
+func (d *Disk) overwrite(held map[uint64]*inode) {
+	for _, id := range slices.Sorted(maps.Keys(d.nodes)) {
+		dir := d.nodes[id]
+		for _, key := range slices.Sorted(maps.Keys(dir.names)) {
+			if d.size == 0 || d.used() <= d.size {
+				return
+			}
+			if n := dir.names[key].node; !n.folder && held[n.id] == nil {
+				delete(dir.names, key)
+				delete(dir.synced, key)
+			}
+		}
+	}
 }
 
 // survives tosses a coin that depends on the luck of the disk.
