@@ -176,3 +176,31 @@ func size(t testing.TB, path string) int64 {
 	}
 	return info.Size()
 }
+
+// BenchmarkCompact compacts a store that has grown by small commits, as a
+// server's does. disk/raw is the size of the file against the values in it,
+// before and after; anew after another tenth of the messages came.
+func BenchmarkCompact(b *testing.B) {
+	msgs := dataSet(b)
+	most := len(msgs) - len(msgs)/10
+	var before, after, anew int64
+	b.ResetTimer()
+	for range b.N {
+		b.StopTimer()
+		s := temp(b)
+		fill(b, s, msgs[:most], 500)
+		b.StartTimer()
+		report, err := s.Compact(b.Context(), store.CompactOptions{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		before, after = report.Before, report.After
+		fill(b, s, msgs[most:], 500)
+		anew = size(b, s.Path())
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*most), "ns/msg")
+	b.ReportMetric(float64(before)/float64(valueBytes(msgs[:most])), "disk/raw-before")
+	b.ReportMetric(float64(after)/float64(valueBytes(msgs[:most])), "disk/raw")
+	b.ReportMetric(float64(anew)/float64(valueBytes(msgs)), "disk/raw-anew")
+}

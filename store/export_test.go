@@ -43,3 +43,23 @@ func (s *Store) Tamper(fn func(bucket func(name string) *bolt.Bucket) error) err
 
 // DatabaseLen is the size of the compressed database in a backup.
 func DatabaseLen(b *Backup) int64 { return b.database.Size() }
+
+// OnCompactStep calls fn between the steps of Compact, which fails when fn does.
+func (s *Store) OnCompactStep(fn func(step string) error) { s.fault = fn }
+
+// Dump calls fn with every row of the database, in order.
+func (s *Store) Dump(fn func(path string, key, value []byte)) error {
+	return s.view(func(tx *bolt.Tx) error {
+		return tx.ForEach(func(name []byte, b *bolt.Bucket) error { return dump(string(name), b, fn) })
+	})
+}
+
+func dump(path string, b *bolt.Bucket, fn func(path string, key, value []byte)) error {
+	return b.ForEach(func(k, v []byte) error {
+		if v == nil {
+			return dump(path+"/"+string(k), b.Bucket(k), fn)
+		}
+		fn(path, k, v)
+		return nil
+	})
+}

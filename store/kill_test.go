@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -19,7 +20,11 @@ import (
 // TestMain turns the test binary into the child of TestKill when asked to.
 func TestMain(m *testing.M) {
 	if path := os.Getenv("STORE_TEST_CHILD"); path != "" {
-		if err := child(path); err != nil {
+		work := child
+		if step := os.Getenv("STORE_TEST_STEP"); step != "" {
+			work = func(path string) error { return compactingChild(path, step) }
+		}
+		if err := work(path); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -51,6 +56,11 @@ func child(path string) error {
 		if _, err := s.AddWaiting(batch, store.WaitingLimits{Total: 10_000}); err != nil {
 			return err
 		}
+		if i%(10*childBatch) == 0 {
+			if _, err := s.Compact(context.Background(), store.CompactOptions{}); err != nil {
+				return err
+			}
+		}
 		if err := s.SetCursor("child", s.Last()); err != nil {
 			return err
 		}
@@ -80,9 +90,9 @@ func childMessages() ([]*message.Message, error) {
 	return all, nil
 }
 
-// TestKill kills a process that appends, at random moments, again and again:
-// what it said is durable is there, the store is consistent, and it goes on
-// where it was.
+// TestKill kills a process that appends and compacts, at random moments, again
+// and again: what it said is durable is there, the store is consistent, and it
+// goes on where it was.
 func TestKill(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "store.db")
 	msgs, err := childMessages()

@@ -37,15 +37,14 @@ func Open(path string, o Options) (*Store, error) {
 
 // open opens a file that is known to be there.
 func open(path string, o Options) (*Store, error) {
-	if err := identify(path, o); err != nil {
-		return nil, err
-	}
-	db, err := openDB(path, o)
+	db, err := openLatest(path, o)
 	if err != nil {
 		return nil, err
 	}
+	removeLeftover(path)
 	s := &Store{
 		path:    path,
+		options: o,
 		db:      db,
 		now:     o.Now,
 		commit:  (*bolt.Tx).Commit,
@@ -62,6 +61,27 @@ func open(path string, o Options) (*Store, error) {
 	return s, nil
 }
 
+// openLatest opens the file that has the name when it is locked: whoever waits
+// for a store may get the lock of a file that a compaction has replaced.
+func openLatest(path string, o Options) (*database, error) {
+	for {
+		if err := identify(path, o, false); err != nil {
+			return nil, err
+		}
+		db, err := openDB(path, o)
+		if err != nil {
+			return nil, err
+		}
+		latest, err := isFile(path, db.file)
+		if err == nil && latest {
+			return db, nil
+		}
+		if err := errors.Join(err, db.Close()); err != nil {
+			return nil, err
+		}
+	}
+}
+
 // ensure makes an empty store if there is no file at path. It is made under
 // another name and renamed when it is complete, so that a process killed in
 // the middle leaves nothing that cannot be opened.
@@ -73,6 +93,12 @@ func ensure(path string, o Options) error {
 			return fmt.Errorf("%w: not a regular file", ErrNotStore)
 		case !errors.Is(err, fs.ErrNotExist):
 			return err
+		}
+		if _, err := os.Lstat(path); err == nil {
+			return errors.New("it is a link to nothing")
+		}
+		if rescue(path, o) == nil {
+			continue
 		}
 		if err := create(path+".new", o); err != nil {
 			return err
@@ -136,8 +162,9 @@ func initialize(tx *bolt.Tx) error {
 	return meta.Put(keyFormat, binary.BigEndian.AppendUint32(nil, formatVersion))
 }
 
-// identify refuses a file that is no store, without writing to it.
-func identify(path string, o Options) (err error) {
+// identify refuses a file that is no store, without writing to it. For thorough
+// see pageTree.
+func identify(path string, o Options, thorough bool) (err error) {
 	defer guard(&err)()
 	b := boltOptions(o)
 	b.ReadOnly = true
@@ -151,7 +178,7 @@ func identify(path string, o Options) (err error) {
 		return err
 	}
 	defer tx.Rollback()
-	if err := checkFile(path, tx, uint64(tx.ID()), false); err != nil {
+	if err := checkFile(path, tx, uint64(tx.ID()), thorough); err != nil {
 		return err
 	}
 	return checkFormat(tx)
@@ -217,19 +244,39 @@ const mapSize int64 = 64 << 30
 // the store of somebody who just begins look large.
 const growStep = 1 << 20
 
+// database is an open database and its file.
+type database struct {
+	*bolt.DB
+	file *os.File
+}
+
+// size returns the length of the file.
+func (db *database) size() (int64, error) {
+	info, err := db.file.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
 // openDB opens the database for writing.
-func openDB(path string, o Options) (db *bolt.DB, err error) {
+func openDB(path string, o Options) (db *database, err error) {
 	defer guard(&err)()
+	db = new(database)
 	b := boltOptions(o)
+	b.OpenFile = func(name string, flag int, mode fs.FileMode) (file *os.File, err error) {
+		db.file, err = os.OpenFile(name, flag, mode)
+		return db.file, err
+	}
 	// Windows makes the file as long as its mapping.
 	if strconv.IntSize == 64 && runtime.GOOS != "windows" && o.MaxSize == 0 {
 		size := mapSize
 		b.InitialMmapSize = int(size)
 	}
-	db, err = bolt.Open(path, 0o600, b)
+	db.DB, err = bolt.Open(path, 0o600, b)
 	if errors.Is(err, syscall.ENOMEM) { // address space is limited (ulimit -v)
 		b.InitialMmapSize = 0
-		db, err = bolt.Open(path, 0o600, b)
+		db.DB, err = bolt.Open(path, 0o600, b)
 	}
 	if err != nil {
 		return nil, mapOpenError(path, err)

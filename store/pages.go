@@ -174,26 +174,35 @@ func (t *pageTree) freelist(page uint64) error {
 	if err := t.mark(page); err != nil {
 		return err
 	}
-	h, err := t.head(page)
+	at, count, err := t.freeCount(page)
 	if err != nil {
 		return err
 	}
-	count := uint64(h.count)
-	if count == 0xffff {
-		b, err := t.read(h.at, 8)
-		if err != nil {
-			return err
-		}
-		h.at, h.room, count = h.at+8, h.room-8, binary.NativeEndian.Uint64(b)
-	}
-	if h.kind != kindFreelist || count > uint64(h.room/8) || count > t.pages {
-		return fmt.Errorf("%w: list of %d free pages", ErrDamaged, count)
-	}
-	list, err := t.read(h.at, int64(count)*8)
+	list, err := t.read(at, int64(count)*8)
 	for ; err == nil && len(list) > 0; list = list[8:] {
 		err = t.mark(binary.NativeEndian.Uint64(list))
 	}
 	return err
+}
+
+// freeCount returns where the list of free pages begins, and how many they are.
+func (t *pageTree) freeCount(page uint64) (at int64, count uint64, err error) {
+	h, err := t.head(page)
+	if err != nil {
+		return 0, 0, err
+	}
+	count = uint64(h.count)
+	if count == 0xffff {
+		b, err := t.read(h.at, 8)
+		if err != nil {
+			return 0, 0, err
+		}
+		h.at, h.room, count = h.at+8, h.room-8, binary.NativeEndian.Uint64(b)
+	}
+	if h.kind != kindFreelist || count > uint64(h.room/8) || count > t.pages {
+		return 0, 0, fmt.Errorf("%w: list of %d free pages", ErrDamaged, count)
+	}
+	return h.at, count, nil
 }
 
 // tree follows one tree, and the trees of the buckets in its leaves if it has

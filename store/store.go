@@ -70,12 +70,17 @@ type Options struct {
 
 // Store is an open message store.
 type Store struct {
-	path string
-	db   *bolt.DB
-	now  func() time.Time
+	path    string
+	options Options
+	now     func() time.Time
 
-	commit func(*bolt.Tx) error // ends a write transaction; tests make it fail
-	idLen  int                  // bytes of an id in the index; tests make it less
+	commit func(*bolt.Tx) error    // ends a write transaction; tests make it fail
+	fault  func(step string) error // called between the steps of Compact if set, for tests
+	idLen  int                     // bytes of an id in the index; tests make it less
+
+	writer sync.Mutex   // held by who writes, or replaces db
+	swap   sync.RWMutex // guards db for who has not writer, while it begins a transaction
+	db     *database
 
 	mu      sync.Mutex    // guards what follows
 	id      [16]byte      // store id
@@ -107,5 +112,13 @@ func (s *Store) Close() error {
 	s.closed = true
 	close(s.changed)
 	s.mu.Unlock()
+	s.writer.Lock()
+	defer s.writer.Unlock()
 	return s.db.Close()
+}
+
+func (s *Store) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
 }

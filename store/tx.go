@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime/debug"
 
 	bolt "go.etcd.io/bbolt"
@@ -12,19 +13,29 @@ import (
 
 // view runs fn on a snapshot. fn must copy what it returns and must not wait
 // for anything.
-func (s *Store) view(fn func(*bolt.Tx) error) (err error) {
-	tx, err := s.db.Begin(false)
+func (s *Store) view(fn func(*bolt.Tx) error) error {
+	return s.viewFile(func(tx *bolt.Tx, _ *os.File) error { return fn(tx) })
+}
+
+// viewFile is view for who needs the file that the snapshot is of as well.
+func (s *Store) viewFile(fn func(*bolt.Tx, *os.File) error) (err error) {
+	s.swap.RLock()
+	db := s.db
+	tx, err := db.Begin(false)
+	s.swap.RUnlock()
 	if err != nil {
 		return mapError(err)
 	}
 	defer tx.Rollback()
 	defer guard(&err)()
-	return fn(tx)
+	return fn(tx, db.file)
 }
 
 // update runs fn in a write transaction and commits it when fn reports a
 // change.
 func (s *Store) update(fn func(*bolt.Tx) (changed bool, err error)) (err error) {
+	s.writer.Lock()
+	defer s.writer.Unlock()
 	tx, err := s.db.Begin(true)
 	if err != nil {
 		return mapError(err)
@@ -61,7 +72,7 @@ func (s *Store) finish(tx *bolt.Tx) error {
 	return fmt.Errorf("%w: committing: %w", ErrBroken, err)
 }
 
-// lastTx returns the number of the last visible transaction.
+// lastTx returns the number of the last visible transaction, to a writer.
 func (s *Store) lastTx() (int, error) {
 	tx, err := s.db.Begin(false)
 	if err != nil {
