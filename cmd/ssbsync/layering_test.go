@@ -18,10 +18,10 @@ const module = "github.com/ssbsync/ssbsync/"
 // levels before its own.
 var levels = [][]string{
 	{"spec/ecmajson", "spec/refs", "spec/muxrpc", "store/durable", "watch", "watch/desktop"},
-	{"spec/keys", "spec/multiserver", "sync/vector", "store/blobs"},
-	{"spec/message", "spec/privatebox", "spec/envelope", "spec/secretstream", "bundle", "sync/ebt", "sync/space"},
+	{"spec/keys", "spec/multiserver", "sync/vector", "store/blobs", "bundle/compact"},
+	{"spec/message", "spec/privatebox", "spec/envelope", "spec/secretstream", "bundle", "sync/ebt", "sync/space", "sync/views/mapfilter"},
 	{"store"},
-	{"sync/graph", "sync/ingest"},
+	{"sync/graph", "sync/ingest", "sync/views"},
 	{"sync/history", "sync/blobs", "sync/lan", "sync/stick"},
 	{"sync/gossip"},
 	{"sync/node"},
