@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/ssbsync/ssbsync/spec/message"
+	"github.com/ssbsync/ssbsync/spec/refs"
 	"github.com/ssbsync/ssbsync/store"
 )
 
@@ -25,7 +26,7 @@ func backup(t testing.TB, s *store.Store) ([]byte, store.BackupHeader) {
 		t.Fatal(err)
 	}
 	h.Network, h.Created = [32]byte{7}, 1_700_000_000_000
-	if err := store.WriteBackup(&file, h, &database); err != nil {
+	if err := store.WriteBackup(&file, h, &database, nil); err != nil {
 		t.Fatal(err)
 	}
 	return file.Bytes(), h
@@ -173,7 +174,7 @@ func TestBackupOfLiar(t *testing.T) {
 		lie := h
 		change(&lie)
 		var file bytes.Buffer
-		if err := store.WriteBackup(&file, lie, bytes.NewReader(database.Bytes())); err != nil {
+		if err := store.WriteBackup(&file, lie, bytes.NewReader(database.Bytes()), nil); err != nil {
 			t.Fatal(err)
 		}
 		if err := openBackup(t, file.Bytes()).WriteDatabase(io.Discard); !errors.Is(err, store.ErrBackupDamaged) {
@@ -196,6 +197,8 @@ func FuzzBackup(f *testing.F) {
 	s := temp(f)
 	file, _ := backup(f, s)
 	f.Add(file[:len(file)-40])
+	withBlobs, _ := backupWithBlobs(f, s, blobsOf("", "one", "another"))
+	f.Add(withBlobs[:len(withBlobs)-40])
 	f.Add([]byte("ssbsync backup"))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		file := sealed(body)
@@ -204,8 +207,16 @@ func FuzzBackup(f *testing.F) {
 			return
 		}
 		var again bytes.Buffer
-		database := bytes.NewReader(body[len(body)-int(store.DatabaseLen(b)):])
-		if err := store.WriteBackup(&again, b.Header(), database); err != nil {
+		start := 8 + 160
+		var blobs func(store.AddBlob) error
+		if b.Header().Packed > 0 {
+			start += 8
+			blobs = func(add store.AddBlob) error {
+				return b.EachBlob(func(id refs.Blob, r *io.SectionReader) error { return add(id, r.Size(), r) })
+			}
+		}
+		database := bytes.NewReader(body[start : start+int(store.DatabaseLen(b))])
+		if err := store.WriteBackup(&again, b.Header(), database, blobs); err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(again.Bytes(), file) {

@@ -14,6 +14,9 @@ import (
 type Backup struct {
 	header   BackupHeader
 	database *io.SectionReader // compressed
+	blobs    *io.SectionReader // their frames
+
+	blobCount, blobBytes int64
 }
 
 // Header returns what the backup says about its store.
@@ -73,7 +76,7 @@ func (f backupFile) identify(size int64) error {
 	switch {
 	case !bytes.HasPrefix(b, magic) || !bytes.HasPrefix(rest, []byte(backupMagic)):
 		return ErrNotBackup
-	case len(rest) == len(backupMagic)+2 && binary.LittleEndian.Uint16(rest[len(backupMagic):]) > backupVersion:
+	case len(rest) == len(backupMagic)+2 && binary.LittleEndian.Uint16(rest[len(backupMagic):]) > versionWithBlobs:
 		return ErrNewerBackup
 	case f.end < int64(frameHead+backupHeaderLen):
 		return fmt.Errorf("%w: %d bytes are too few", ErrBackupDamaged, size)
@@ -120,21 +123,39 @@ func (f backupFile) checkSum(progress func(int64)) error {
 	return err
 }
 
-// parse reads the header, after its bytes were found to be what was written.
+// parse reads the header, after its bytes were found to be what was written,
+// and where the parts are.
 func (f backupFile) parse() (*Backup, error) {
-	const headerEnd = int64(frameHead + backupHeaderLen)
-	b, err := f.read(0, headerEnd)
+	length := int64(backupHeaderLen)
+	b, err := f.read(int64(frameHead), length)
+	if err == nil && binary.LittleEndian.Uint16(b[len(backupMagic):]) == versionWithBlobs {
+		length += packedLen
+		b, err = f.read(int64(frameHead), length)
+	}
 	if err != nil {
 		return nil, err
 	}
-	h, err := parseBackupHeader(b[frameHead:])
-	if err == nil && !bytes.Equal(b, h.frame()) {
+	h, err := parseBackupHeader(b)
+	if err != nil {
+		return nil, err
+	}
+	at := int64(frameHead) + length
+	whole, err := f.read(0, at)
+	if err == nil && !bytes.Equal(whole, h.frame()) {
 		err = fmt.Errorf("%w: its header is another", ErrBackupDamaged)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &Backup{header: h, database: io.NewSectionReader(f.r, headerEnd, f.end-headerEnd)}, nil
+	end := f.end
+	if h.Packed > 0 {
+		end = at + h.Packed
+	}
+	if end > f.end {
+		return nil, fmt.Errorf("%w: the database is larger than the file", ErrBackupDamaged)
+	}
+	backup := &Backup{header: h, database: io.NewSectionReader(f.r, at, end-at), blobs: io.NewSectionReader(f.r, end, f.end-end)}
+	return backup, backup.countBlobs()
 }
 
 // parseBackupHeader reads the fields; whether they are written as they should
@@ -153,6 +174,9 @@ func parseBackupHeader(b []byte) (h BackupHeader, err error) {
 		return int64(n)
 	}
 	h.Created, h.Messages, h.Own, h.Size = number(), uint64(number()), number(), number()
-	copy(h.SHA256[:], b)
+	b = b[copy(h.SHA256[:], b):]
+	if len(b) > 0 {
+		h.Packed = number()
+	}
 	return h, err
 }

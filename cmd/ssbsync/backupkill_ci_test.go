@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -19,6 +20,7 @@ const backupRounds = killRounds / 5
 func TestKilledRestore(t *testing.T) {
 	p := newPrograms(t)
 	p.must("--path", "from", "--quiet", "import", p.data)
+	p.addBlobs("from")
 	p.must("--path", "from", "backup", "store.ssb-backup")
 	random := rand.New(rand.NewPCG(5, 6))
 	full := timeOf(func() { p.must("--path", "warm", "restore", "store.ssb-backup") })
@@ -31,6 +33,7 @@ func TestKilledRestore(t *testing.T) {
 		}
 		if _, err := os.Stat(home); err == nil {
 			p.wantWhole(home)
+			p.wantBlobs(home)
 			if err := os.RemoveAll(home); err != nil {
 				t.Fatal(err)
 			}
@@ -38,6 +41,7 @@ func TestKilledRestore(t *testing.T) {
 		left += len(p.entries(dir))
 		p.must("--path", home, "--quiet", "restore", "store.ssb-backup")
 		p.wantWhole(home)
+		p.wantBlobs(home)
 		if names := p.entries(dir); len(names) != 1 {
 			t.Fatalf("round %d: there are %v", round, names)
 		}
@@ -51,6 +55,7 @@ func TestKilledRestore(t *testing.T) {
 func TestKilledBackup(t *testing.T) {
 	p := newPrograms(t)
 	p.must("--path", "from", "--quiet", "import", p.data)
+	p.addBlobs("from")
 	random := rand.New(rand.NewPCG(7, 8))
 	full := timeOf(func() { p.must("--path", "from", "backup", "warm") })
 	var cut, whole int
@@ -64,6 +69,7 @@ func TestKilledBackup(t *testing.T) {
 			whole++
 			p.must("--path", filepath.Join(dir, "home"), "--quiet", "restore", file)
 			p.wantWhole(filepath.Join(dir, "home"))
+			p.wantBlobs(filepath.Join(dir, "home"))
 		}
 		os.RemoveAll(dir)
 	}
@@ -74,6 +80,26 @@ func TestKilledBackup(t *testing.T) {
 		}
 	}
 	t.Logf("%d backups, %d of them cut short, %d files", backupRounds, cut, whole)
+}
+
+// addBlobs adds some blobs, together as large as the messages.
+func (p *programs) addBlobs(home string) {
+	p.t.Helper()
+	for n := range 4 {
+		name := filepath.Join(p.dir, fmt.Sprintf("file-%d", n))
+		if err := os.WriteFile(name, bytes.Repeat([]byte{byte(n), 1, 2}, 100_000), 0o600); err != nil {
+			p.t.Fatal(err)
+		}
+		p.must("--path", home, "blobs", "add", name)
+	}
+}
+
+// wantBlobs checks that they are all there.
+func (p *programs) wantBlobs(home string) {
+	p.t.Helper()
+	if list := strings.Fields(p.must("--path", home, "blobs", "ls")); len(list) != 4 {
+		p.t.Fatalf("home %s has the blobs %v", home, list)
+	}
 }
 
 // entries lists a folder.

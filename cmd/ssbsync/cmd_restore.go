@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/ssbsync/ssbsync/spec/refs"
 	"github.com/ssbsync/ssbsync/sync/node"
 	"github.com/ssbsync/ssbsync/sync/stick"
 )
@@ -25,12 +26,12 @@ that may have more of your feed, then: ssbsync recover --done
 
 Example:
    ssbsync --path ~/.ssb restore /media/me/STICK/me.ssb-backup`,
-		Flags: []cli.Flag{passphraseFlag()},
+		Flags: []cli.Flag{passphraseFlag(), &cli.BoolFlag{Name: "no-blobs", Usage: "leave out the blobs that are in the file"}},
 		Action: func(c *cli.Context) error {
 			if err := exactly(c, 1, "restore FILE"); err != nil {
 				return err
 			}
-			return p.restore(c.Context, c.Args().First(), c.String("passphrase-file"))
+			return p.restore(c.Context, c.Args().First(), c.String("passphrase-file"), c.Bool("no-blobs"))
 		},
 	}
 }
@@ -43,9 +44,14 @@ type restoreReport struct {
 	Own      int64    `json:"own"`      // sequence of the own feed
 	Store    stick.ID `json:"store"`    // the new store id
 	Identity bool     `json:"identity"` // it was in the file
+
+	Blobs     int64       `json:"blobs"`     // restored
+	BlobBytes int64       `json:"blobBytes"` // of those
+	Damaged   int64       `json:"damaged"`   // blobs that are not what their ids say, and were left out
+	Bad       []refs.Blob `json:"bad,omitempty"`
 }
 
-func (p *program) restore(ctx context.Context, path, passphraseFile string) error {
+func (p *program) restore(ctx context.Context, path, passphraseFile string, noBlobs bool) error {
 	home, err := p.home()
 	if err != nil {
 		return err
@@ -59,10 +65,14 @@ func (p *program) restore(ctx context.Context, path, passphraseFile string) erro
 	}
 	defer b.Close()
 	bar := p.newProgress()
+	total := b.Header().Size
+	if _, size := b.Blobs(); !noBlobs {
+		total += size
+	}
 	r, err := node.Restore(ctx, node.RestoreOptions{
-		Home: home, Backup: b.Backup, Secret: []byte(b.identity.Secret), Config: []byte(b.identity.Config),
+		Home: home, Backup: b.Backup, Secret: []byte(b.identity.Secret), Config: []byte(b.identity.Config), NoBlobs: noBlobs,
 		Progress: func(phase stick.Phase, done int64) {
-			bar.update(stick.Progress{Phase: phase, Bytes: done, TotalBytes: b.Header().Size})
+			bar.update(stick.Progress{Phase: phase, Bytes: done, TotalBytes: total})
 		},
 	})
 	bar.end()
@@ -82,10 +92,21 @@ func explainRestore(err error) error {
 
 func (p *program) printRestored(home string, b *backupFile, r *node.RestoreReport) error {
 	hasIdentity := b.identity.Secret != ""
-	if p.json {
-		return p.printLine(restoreReport{home, r.Messages, r.Feeds, r.Own, r.Store, hasIdentity})
+	var err error
+	if r.Damaged > 0 {
+		err = withHint(partly(plural(r.Damaged, "damaged blob")+" left out"), "what messages refer to is asked for again; else: ssbsync blobs want ID")
 	}
-	fmt.Fprintf(p.stdout, "restored %s of %s to %s\n", plural(r.Messages, "message"), plural(r.Feeds, "feed"), home)
+	if p.json {
+		return errors.Join(p.printLine(restoreReport{home, r.Messages, r.Feeds, r.Own, r.Store, hasIdentity, r.Blobs, r.BlobBytes, r.Damaged, r.BadBlobs}), err)
+	}
+	blobs := ""
+	if r.Blobs > 0 {
+		blobs = fmt.Sprintf(", and %s (%s),", plural(r.Blobs, "blob"), bytesText(r.BlobBytes))
+	}
+	fmt.Fprintf(p.stdout, "restored %s of %s%s to %s\n", plural(r.Messages, "message"), plural(r.Feeds, "feed"), blobs, home)
+	for _, id := range r.BadBlobs {
+		p.warn("blob %s is something else in the backup", id)
+	}
 	if !hasIdentity {
 		p.warn("no identity is in the backup: put its files secret and config into %s before anything else, or a new one is made", home)
 	}
@@ -100,5 +121,5 @@ func (p *program) printRestored(home string, b *backupFile, r *node.RestoreRepor
 	if !p.quiet {
 		fmt.Fprintf(p.stderr, "hint: %s\n", hint)
 	}
-	return nil
+	return err
 }

@@ -42,6 +42,9 @@ func withHint(err error, format string, args ...any) error {
 // errPartly ends a command whose report already said what was lost.
 var errPartly = &codedError{code: exitPartly, err: errors.New("done only partly")}
 
+// partly ends a command that did the rest of its work.
+func partly(left string) error { return &codedError{code: exitPartly, err: errors.New(left)} }
+
 // exitCode maps an error to the code the program ends with.
 func exitCode(err error) int {
 	var coded *codedError

@@ -19,13 +19,19 @@ type BackupOptions struct {
 	// Move locks publishing for good before the store is copied: the
 	// identity goes on elsewhere.
 	Move bool `json:"move,omitempty"`
+
+	Blobs BackupBlobs `json:"blobs,omitempty"`
 }
 
-// backup sends a backup (spec/backup.md) as bytes: ssbsync.backup({move}). It
-// has no identity: who may have that has the home folder, and need not ask.
+// backup sends a backup (spec/backup.md) as bytes: ssbsync.backup({move, blobs}).
+// With blobs, own or all, a report follows (BackupReport). The backup has no
+// identity: who may have that has the home folder, and need not ask.
 func (n *Node) backup(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stream) error {
 	var o BackupOptions
 	if err := options(c, &o); err != nil {
+		return err
+	}
+	if err := o.Blobs.check(); err != nil {
 		return err
 	}
 	if o.Move {
@@ -40,7 +46,14 @@ func (n *Node) backup(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stream) er
 	defer os.Remove(spool.Name())
 	defer spool.Close()
 	h.Network, h.Created = n.netID, n.options.Now().UnixMilli()
-	return store.WriteBackup(&streamWriter{ctx: ctx, stream: st}, h, spool)
+	if o.Blobs == OwnBlobs || o.Blobs == AllBlobs {
+		info, err := spool.Stat()
+		if err != nil {
+			return fmt.Errorf("backing up: %w", err)
+		}
+		h.Packed = info.Size()
+	}
+	return n.sendBackup(ctx, st, &o, h, spool)
 }
 
 // lockMoved locks publishing and returns when no publication is under way any

@@ -35,7 +35,9 @@ func backup(t testing.TB, s *muxrpc.Session, o node.BackupOptions) *store.Backup
 		if err != nil {
 			t.Fatal(err)
 		}
-		file = append(file, item.Body...)
+		if item.Kind == muxrpc.Binary {
+			file = append(file, item.Body...)
+		}
 	}
 	b, err := store.OpenBackup(bytes.NewReader(file), int64(len(file)), nil)
 	if err != nil {

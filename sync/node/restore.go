@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"github.com/ssbsync/ssbsync/spec/keys"
+	"github.com/ssbsync/ssbsync/spec/refs"
 	"github.com/ssbsync/ssbsync/store"
 	"github.com/ssbsync/ssbsync/store/durable"
 	"github.com/ssbsync/ssbsync/sync/stick"
@@ -32,6 +33,8 @@ type RestoreOptions struct {
 	// empty.
 	Secret, Config []byte
 
+	NoBlobs bool // the blobs that are in it are left out
+
 	// Progress, if set, is told the bytes written so far (stick.Writing), and
 	// that the store is being checked (stick.Checking).
 	Progress func(phase stick.Phase, done int64)
@@ -43,6 +46,11 @@ type RestoreReport struct {
 	Feeds    int64
 	Own      int64    // sequence of the own feed
 	Store    stick.ID // the new store id
+
+	Blobs     int64
+	BlobBytes int64
+	BadBlobs  []refs.Blob // the first that are not what their ids say, and were left out
+	Damaged   int64       // how many there are
 
 	// Moved says that the identity was moved by this backup: nothing was
 	// published since where it came from.
@@ -207,6 +215,9 @@ func (o *RestoreOptions) fill(ctx context.Context, dir string) (r RestoreReport,
 	if r, err = o.renew(ctx, filepath.Join(dir, filepath.FromSlash(storeFile))); err != nil {
 		return r, err
 	}
+	if err := o.unpackBlobs(ctx, dir, &r); err != nil {
+		return r, err
+	}
 	for name, content := range map[string][]byte{configFile: o.Config, secretFile: o.Secret} {
 		if len(content) == 0 {
 			continue
@@ -220,9 +231,9 @@ func (o *RestoreOptions) fill(ctx context.Context, dir string) (r RestoreReport,
 
 // unpack writes the store.
 func (o *RestoreOptions) unpack(ctx context.Context, root *os.Root) error {
-	size := o.Backup.Header().Size
+	size := o.Backup.Header().Size + o.blobBytes()
 	if free, _, err := durable.FreeSpace(root.Name()); err == nil && free < uint64(size) {
-		return fmt.Errorf("the store needs %.1f MiB, and %.1f MiB are free: %w", mib(uint64(size)), mib(free), syscall.ENOSPC)
+		return fmt.Errorf("the home folder needs %.1f MiB, and %.1f MiB are free: %w", mib(uint64(size)), mib(free), syscall.ENOSPC)
 	}
 	options := durable.Options{Perm: 0o600, Progress: func(done int64) { o.tell(stick.Writing, done) }}
 	_, err := durable.WriteFile(root, filepath.FromSlash(storeFile), options, func(w io.Writer) error {
