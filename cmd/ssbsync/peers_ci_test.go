@@ -190,6 +190,7 @@ type remote struct {
 	Args   []any  `json:"args"`
 	Take   int    `json:"take,omitempty"`
 	Wait   int    `json:"wait,omitempty"` // milliseconds
+	Ends   bool   `json:"ends,omitempty"` // the stream must end in that time
 	Behind bool   `json:"behind,omitempty"`
 	Bytes  string `json:"bytes,omitempty"` // what a sink gets, in base64
 

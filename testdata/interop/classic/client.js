@@ -5,7 +5,8 @@
 //
 // With REMOTE, a multiserver address, it connects there instead.
 // Standard input is a JSON list of {method, type, args, take, wait}: of a
-// stream at most so many items are taken, within so many milliseconds. A string
+// stream at most so many items are taken, within so many milliseconds; one that
+// "ends" must do so by then. A string
 // "$3.key" in the arguments stands for the member of the fourth call's answer,
 // "$id" for the server's identity. For each call one JSON line is printed:
 // {answer}, {items} or {error}. A call with "behind" is not waited for: its line
@@ -35,7 +36,7 @@ function find (server, method) {
   return fn && fn.bind(self)
 }
 
-function call (server, { method, type, args, take, wait, bytes }) {
+function call (server, { method, type, args, take, wait, ends, bytes }) {
   return new Promise(resolve => {
     const fn = find(server, method)
     if (!fn) return resolve({ error: 'not in the manifest' })
@@ -44,7 +45,7 @@ function call (server, { method, type, args, take, wait, bytes }) {
       const items = []
       const end = err => err && err !== true ? fail(err) : resolve({ items })
       const drain = pull.drain(item => { items.push(item) }, err => { clearTimeout(timer); end(err) })
-      const timer = setTimeout(() => { end(); drain.abort() }, wait || 5000)
+      const timer = setTimeout(() => { end(ends && 'no end'); drain.abort() }, wait || 5000)
       return pull(fn(...args), take ? pull.take(take) : pull.through(), drain)
     }
     const timer = setTimeout(() => resolve({ error: 'no answer' }), wait || 5000)
