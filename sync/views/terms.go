@@ -78,8 +78,8 @@ func stringIn(object []byte, name string) []byte {
 }
 
 // EachLink calls yield with everything that content links to, each once: the
-// strings in it, at any depth, that are ids or channels, as npm ssb-backlinks
-// finds them.
+// strings in it, at any depth, that are ids or channels, and what is its
+// channel, as npm ssb-backlinks finds them.
 func EachLink(content []byte, yield func(dest []byte)) {
 	seen := map[string]bool{}
 	one := func(dest []byte) {
@@ -89,13 +89,11 @@ func EachLink(content []byte, yield func(dest []byte)) {
 		}
 	}
 	_ = ecmajson.EachMember(content, func(key, value []byte) bool { // canonical: no error
-		if string(key) == `"channel"` && value[0] == '"' {
-			if name := NormalChannel(unquote(value)); name != "" {
-				one([]byte("#" + name))
-				return true
-			}
+		in := linkIn
+		if string(key) == `"channel"` {
+			in = channelIn
 		}
-		eachString(value, func(text []byte) { one(linkIn(text)) })
+		eachString(value, func(text []byte) { one(in(text)) })
 		return true
 	})
 }
@@ -138,15 +136,35 @@ func linkIn(text []byte) []byte {
 		if len(text) > 6*32 {
 			return nil
 		}
-		name := unquote(append(append([]byte{'"'}, text...), '"'))
-		if ecmajson.UTF16Len([]byte(name)) < 30 && !strings.ContainsFunc(name[1:], isSpaceOrHash) {
-			if name := NormalChannel(name[1:]); name != "" {
-				return []byte("#" + name)
-			}
-			return []byte("#null") // the words of ssb-backlinks
-		}
+		return tagLink(inString(text))
 	}
 	return nil
+}
+
+// tagLink returns what a text that begins with # links to, or nil.
+func tagLink(text string) []byte {
+	if ecmajson.UTF16Len([]byte(text)) >= 30 || strings.ContainsFunc(text[1:], isSpaceOrHash) {
+		return nil
+	}
+	if name := NormalChannel(text[1:]); name != "" {
+		return []byte("#" + name)
+	}
+	return []byte("#null") // the words of ssb-backlinks
+}
+
+// channelIn returns what a string of the channel of a message links to, or nil.
+func channelIn(text []byte) []byte {
+	if len(text) <= 6*64 {
+		if name := NormalChannel(inString(text)); name != "" {
+			return tagLink("#" + name)
+		}
+	}
+	return linkIn(text)
+}
+
+// inString returns the text that is spelt so between quotes.
+func inString(spelt []byte) string {
+	return unquote(append(append([]byte{'"'}, spelt...), '"'))
 }
 
 // isID reports whether text is an id, or that of a cloaked message.
