@@ -25,7 +25,7 @@ var levels = [][]string{
 	{"sync/history", "sync/blobs", "sync/lan", "sync/stick"},
 	{"sync/gossip"},
 	{"sync/node"},
-	{"cmd/ssbsync"},
+	{"cmd/ssbsync", "cmd/bench"},
 }
 
 // entrances says where each third-party module enters the program. Packages
