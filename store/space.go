@@ -15,8 +15,13 @@ import (
 func (s *Store) Space() (size, unused int64, err error) {
 	for range 3 { // the page that says it may be overwritten by the next commit but one
 		err = s.viewFile(func(tx *bolt.Tx, file *os.File) (err error) {
-			size = tx.Size()
+			info, err := file.Stat()
+			if err != nil {
+				return err
+			}
 			unused, err = spaceOf(file, tx)
+			size = info.Size()
+			unused += max(0, size-tx.Size())
 			return err
 		})
 		if err == nil {

@@ -40,6 +40,10 @@ Example:
 	}
 }
 
+// muchUnused is how many bytes of the store may be unused before status speaks
+// of it: new messages fill them.
+const muchUnused = 16 << 20
+
 func (p *program) printStatus(s *node.Status) {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(p.stdout, "%-11s "+format+"\n", append([]any{name}, args...)...)
@@ -47,6 +51,9 @@ func (p *program) printStatus(s *node.Status) {
 	line("identity", "%s", s.ID)
 	line("home", "%s", s.Home)
 	line("store", "%s of %s (store %s)", plural(int64(s.Messages), "message"), plural(int64(s.Feeds), "feed"), s.Store)
+	if s.Disk.Unused > muchUnused && s.Disk.Unused > s.Disk.Size/4 {
+		line("disk", "%s, %s of them unused: ssbsync compact", bytesText(s.Disk.Size), bytesText(s.Disk.Unused))
+	}
 	if s.Server != nil {
 		line("server", "running as %s (process %d), %s", s.Server.User, s.Server.PID, plural(int64(s.Server.Connected), "peer")+" connected")
 		for _, address := range s.Server.Addresses {

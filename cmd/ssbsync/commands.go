@@ -43,6 +43,7 @@ func (p *program) commands() []*cli.Command {
 		p.replicateCommand(),
 		p.statusCommand(),
 		p.checkCommand(),
+		p.compactCommand(),
 		p.recoverCommand(),
 		p.backupCommand(),
 		p.restoreCommand(),

@@ -14,6 +14,7 @@ type Status struct {
 	ID       refs.Feed         `json:"id"`
 	Home     string            `json:"home"`
 	Store    stick.ID          `json:"store"` // the store id
+	Disk     Disk              `json:"disk"`
 	Messages uint64            `json:"messages"`
 	Feeds    int               `json:"feeds"`
 	Own      int64             `json:"own"`   // sequence of the own feed
@@ -65,8 +66,12 @@ func (n *Node) status(ctx context.Context, _ *muxrpc.Call) (any, error) {
 	if err := n.policy.refresh(ctx); err != nil {
 		return nil, err
 	}
+	disk, err := n.disk()
+	if err != nil {
+		return nil, err
+	}
 	status := Status{
-		ID: n.keys.Feed(), Home: n.options.Home, Store: n.store.ID(),
+		ID: n.keys.Feed(), Home: n.options.Home, Store: n.store.ID(), Disk: disk,
 		Messages: n.store.Last(), Feeds: len(heads), Own: own.Seq,
 		Hops: n.config.Hops(), Reach: n.policy.reach(), Carried: n.policy.carriedCount(),
 		Waiting: Waiting{Messages: waiting.Messages, Feeds: waiting.Feeds, Bytes: waiting.Bytes},

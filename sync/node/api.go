@@ -67,6 +67,7 @@ func (n *Node) addBasics(m *muxrpc.Mux) {
 	m.Async("publish", n.publish)
 	m.Async("ssbsync.status", n.status)
 	m.Source("ssbsync.check", n.check)
+	m.Source("ssbsync.compact", n.compact)
 	m.Async("ssbsync.recover", n.recover)
 	m.Async("ssbsync.forget", n.forget)
 	m.Async("ssbsync.adopt", n.adopt)
