@@ -36,11 +36,24 @@ func (w *Writer) Seal() (*Manifest, error) {
 	if err := m.check(); err != nil {
 		return nil, fmt.Errorf("finishing a bundle: %v", err)
 	}
-	if m.FileSize() > w.limits.File {
-		return nil, fmt.Errorf("finishing a bundle: %d bytes, more than %d", m.FileSize(), w.limits.File)
+	if err := w.checkSizes(m); err != nil {
+		return nil, fmt.Errorf("finishing a bundle: %v", err)
 	}
 	w.sealed = w.layOut(m, parts)
 	return m, nil
+}
+
+// checkSizes holds the bounds that are not those of the manifest alone.
+func (w *Writer) checkSizes(m *Manifest) error {
+	for i, f := range w.frames {
+		if f.lines > maxRaw(f.frame.Stored) {
+			return fmt.Errorf("%d bytes of lines in message frame %d of %d bytes", f.lines, i, f.frame.Stored)
+		}
+	}
+	if m.FileSize() > w.limits.File {
+		return fmt.Errorf("%d bytes, more than %d", m.FileSize(), w.limits.File)
+	}
+	return nil
 }
 
 // layOut returns the pieces of the file, in order.

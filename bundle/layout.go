@@ -125,13 +125,13 @@ func (m *Manifest) maxRangeTable() uint64 {
 }
 
 // check holds the rules on one entry of the frame table.
-func (f Frame) check() error {
+func (f Frame) check(codec string) error {
 	limit := uint32(maxBlob)
 	switch f.Kind {
 	case KindRanges:
 		limit = MaxRangeTable
 	case KindMessages:
-		limit = MaxFrame
+		limit = maxFrame(codec)
 	case KindBlob, KindStoredBlob:
 	default:
 		return fmt.Errorf("kind %d", f.Kind)

@@ -7,8 +7,12 @@ const (
 	MaxManifest = 4 << 20
 	// MaxRangeTable bounds the bytes of a range table before compression.
 	MaxRangeTable = 32 << 20
-	// MaxFrame bounds the bytes of a message frame before compression.
+	// MaxFrame bounds the bytes of a message frame in CodecJSONL before
+	// compression.
 	MaxFrame = 1 << 20
+	// MaxCodedFrame bounds the bytes of a message frame in any other codec
+	// before compression.
+	MaxCodedFrame = 8 << 20
 	// MaxMessage bounds the bytes of one message, without its line feed:
 	// 8192 UTF-16 units are at most three bytes each in UTF-8.
 	MaxMessage = 3 * 8192
@@ -27,6 +31,14 @@ const (
 	// begin another.
 	TargetSize = 64 << 20
 )
+
+// maxFrame bounds a message frame before compression.
+func maxFrame(codec string) uint32 {
+	if codec == CodecJSONL {
+		return MaxFrame
+	}
+	return MaxCodedFrame
+}
 
 // Limits bounds what a reader takes. The zero value holds the defaults.
 type Limits struct {

@@ -174,7 +174,7 @@ func (m *Manifest) check() error {
 	var messages, blobs uint32
 	var raw uint64
 	for i, f := range m.Frames {
-		if err := f.check(); err != nil {
+		if err := f.check(m.Codec); err != nil {
 			return invalidf("frame %d: %v", i, err)
 		}
 		if (i == 0) != (f.Kind == KindRanges) || i > 0 && rank(f.Kind) < rank(m.Frames[i-1].Kind) {

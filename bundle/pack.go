@@ -5,11 +5,16 @@ import (
 	"crypto/sha256"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/ssbsync/ssbsync/bundle/compact"
 )
 
-// lag is the number of newest frames whose size before compression counts in
-// packer.size: it does not wait for them, and still does not depend on time.
-const lag = 4
+// lags are the numbers of newest frames whose size before compression counts
+// in packer.size: it does not wait for them, and still does not depend on time.
+const (
+	lagJSONL   = 4
+	lagCompact = 2 // they are larger
+)
 
 // packed is a frame as it will stand in the file. The goroutine that
 // compresses it owns the fields until done is closed.
@@ -18,10 +23,15 @@ type packed struct {
 	bound  int64 // upper bound of len(stored), known from the start
 	frame  Frame
 	stored []byte
+	lines  uint64 // bytes of the lines of a message frame
 }
 
 // packer compresses frames, several at the same time.
 type packer struct {
+	compact  bool // the codec of message frames
+	maxLines int  // bound of the lines of a message frame
+	lag      int
+
 	enc     *zstd.Encoder
 	slots   chan struct{} // one per running compression
 	buffers chan []byte   // for message frames, used again
@@ -33,24 +43,31 @@ type packer struct {
 	open    int64 // bound of the others
 }
 
-func newPacker(workers int) *packer {
+func newPacker(codec string, workers int) *packer {
 	enc, err := zstd.NewWriter(nil, encoderOptions(workers)...)
 	if err != nil {
 		panic("bundle: " + err.Error()) // the options are constant
 	}
-	return &packer{
+	p := &packer{
+		maxLines: MaxFrame,
+		lag:      lagJSONL,
+
 		enc:     enc,
 		slots:   make(chan struct{}, workers),
 		buffers: make(chan []byte, workers+1),
 		scratch: make(chan []byte, workers),
 	}
+	if codec == CodecCompact {
+		p.compact, p.maxLines, p.lag = true, compact.MaxLines, lagCompact
+	}
+	return p
 }
 
 // pack compresses raw, which it then owns, to a frame of the given kind. It
 // waits while all workers are busy.
 func (p *packer) pack(kind Kind, raw []byte) *packed {
-	f := &packed{done: make(chan struct{}), bound: int64(maxStored(uint32(len(raw))))}
-	f.frame = Frame{Kind: kind, Raw: uint32(len(raw))}
+	f := &packed{done: make(chan struct{}), bound: int64(maxStored(uint32(len(raw) + 1)))}
+	f.frame = Frame{Kind: kind}
 	p.frames = append(p.frames, f)
 	p.open += f.bound
 	p.slots <- struct{}{}
@@ -63,10 +80,14 @@ func (p *packer) pack(kind Kind, raw []byte) *packed {
 }
 
 func (p *packer) compress(f *packed, raw []byte) {
-	out := p.enc.EncodeAll(raw, take(p.scratch))
+	contents := raw
+	if f.frame.Kind == KindMessages && p.compact {
+		contents = compact.Encode(raw)
+	}
+	out := p.enc.EncodeAll(contents, take(p.scratch))
 	switch f.frame.Kind {
 	case KindMessages:
-		f.stored = bytes.Clone(out)
+		f.stored, f.lines = bytes.Clone(out), uint64(len(raw))
 		give(p.buffers, raw)
 	case KindRanges:
 		f.stored = appendSkippable(nil, skipRanges, out)
@@ -79,6 +100,7 @@ func (p *packer) compress(f *packed, raw []byte) {
 		}
 	}
 	give(p.scratch, out)
+	f.frame.Raw = uint32(len(contents))
 	f.frame.Stored = uint32(len(f.stored))
 	f.frame.Sum = sha256.Sum256(f.stored)
 }
@@ -88,7 +110,7 @@ func (p *packer) buffer() []byte { return take(p.buffers) }
 
 // size bounds the bytes of all frames: exact but for the last few.
 func (p *packer) size() int64 {
-	p.settle(len(p.frames) - lag)
+	p.settle(len(p.frames) - p.lag)
 	return p.exact + p.open
 }
 

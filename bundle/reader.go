@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 
+	"github.com/ssbsync/ssbsync/bundle/compact"
 	"github.com/ssbsync/ssbsync/spec/refs"
 )
 
@@ -68,8 +70,8 @@ func (r *Reader) Runs(i int) []Run {
 
 // ReadFrame returns the lines of message frame i, each ending in a line feed;
 // see Lines. Nothing is known of the lines but that the exporter wrote them.
-// The contents of a frame in a codec other than CodecJSONL are returned as
-// they are. The error is a *FrameError.
+// The contents of a frame in a codec that is not among Codecs are returned as
+// they are; see Readable. The error is a *FrameError.
 func (r *Reader) ReadFrame(i int) ([]byte, error) {
 	frame := r.manifest.Frames[1+i]
 	stored, e := r.readFrame(PartMessages, i, 1+i)
@@ -77,7 +79,10 @@ func (r *Reader) ReadFrame(i int) ([]byte, error) {
 		return nil, e
 	}
 	raw, err := r.expander.expand(stored, frame.Raw)
-	if err == nil && r.manifest.Codec == CodecJSONL {
+	if err == nil && r.manifest.Codec == CodecCompact {
+		raw, err = compact.Decode(raw, int(min(maxRaw(frame.Stored), compact.MaxLines)))
+	}
+	if err == nil && r.Readable() {
 		err = checkLines(raw, r.lineCount(i))
 	}
 	if err != nil {
@@ -85,6 +90,10 @@ func (r *Reader) ReadFrame(i int) ([]byte, error) {
 	}
 	return raw, nil
 }
+
+// Readable reports whether ReadFrame returns lines: whether the codec of the
+// bundle is among Codecs.
+func (r *Reader) Readable() bool { return slices.Contains(Codecs(), r.manifest.Codec) }
 
 // lineCount returns the number of messages in frame i, or -1 when it is not
 // known.

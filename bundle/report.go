@@ -78,7 +78,8 @@ type Report struct {
 }
 
 // Verify reads every frame and reports what is damaged. When visit is not
-// nil it is given the lines of each message frame; its error ends Verify.
+// nil it is given the lines of each message frame; its error ends Verify. In a
+// bundle that is not Readable it counts and visits no messages.
 func (r *Reader) Verify(ctx context.Context, visit func(frame int, lines []byte) error) (Report, error) {
 	rep := Report{
 		Name:     r.name,
@@ -92,6 +93,9 @@ func (r *Reader) Verify(ctx context.Context, visit func(frame int, lines []byte)
 		}
 		lines, err := r.ReadFrame(i)
 		if rep.note(err) {
+			continue
+		}
+		if !r.Readable() {
 			continue
 		}
 		for range Lines(lines) {

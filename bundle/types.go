@@ -11,6 +11,12 @@ import (
 // line, as compact JSON.
 const CodecJSONL = "jsonl"
 
+// CodecCompact is the codec that takes the least space (package compact).
+const CodecCompact = "compact"
+
+// Codecs returns the codecs that this package reads and writes, ascending.
+func Codecs() []string { return []string{CodecCompact, CodecJSONL} }
+
 // Header says what a bundle is, before its contents.
 type Header struct {
 	Network [32]byte // as of NetworkID

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -75,10 +76,10 @@ func NewWriter(signer *keys.Pair, h Header, o WriterOptions) *Writer {
 		known:   make(map[refs.Feed]struct{}),
 		hasBlob: make(map[refs.Blob]struct{}),
 	}
-	if h.Codec != CodecJSONL {
+	if !slices.Contains(Codecs(), h.Codec) {
 		w.err = fmt.Errorf("writing a bundle: unknown codec %q", h.Codec)
 	}
-	w.packer = newPacker(o.Workers)
+	w.packer = newPacker(h.Codec, o.Workers)
 	return w
 }
 
@@ -92,7 +93,7 @@ func (w *Writer) Add(r Record) error {
 	if !w.fits(int64(len(r.Value))+1, feedLen+runLen+4) {
 		return ErrFull
 	}
-	if len(w.line)+len(r.Value)+1 > MaxFrame {
+	if len(w.line)+len(r.Value)+1 > w.packer.maxLines {
 		w.cut()
 	}
 	if !w.isCurrent(r.Feed) {
@@ -202,7 +203,7 @@ func (w *Writer) tableLen() int64 {
 func (w *Writer) sizeWith(frames int, contents, table int64) int64 {
 	return 2*manifestFrameSize(frames) + seekTableSize(frames) +
 		int64(maxStored(uint32(w.tableLen()+table))) +
-		w.packer.size() + int64(maxStored(uint32(int64(len(w.line))+contents)))
+		w.packer.size() + int64(maxStored(uint32(int64(len(w.line))+contents+1)))
 }
 
 // Size returns an upper bound of the size of the finished file. It depends

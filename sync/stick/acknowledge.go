@@ -15,7 +15,7 @@ import (
 const formatBundle = "bundle-1"
 
 // ourFormats lists, ascending, the formats and codecs this version reads.
-func ourFormats() []string { return []string{formatBundle, bundle.CodecJSONL} }
+func ourFormats() []string { return append([]string{formatBundle}, bundle.Codecs()...) }
 
 // acknowledge leaves our have on the medium if it says something new, and
 // reports whether it did. Our store must be durable by then.

@@ -41,7 +41,7 @@ type source struct {
 
 // usable reports whether messages of the bundle can be taken in.
 func (s *source) usable(network [32]byte) bool {
-	return s.broken == "" && s.network == network && s.codec == bundle.CodecJSONL
+	return s.broken == "" && s.network == network && slices.Contains(bundle.Codecs(), s.codec)
 }
 
 // lost reports whether a frame, numbered as in the manifest, is damaged as

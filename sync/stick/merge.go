@@ -11,7 +11,7 @@ import (
 
 // merge writes many small bundles as one where that pays, and removes them
 // when it lies there for good.
-func (p *Peer) merge(ctx context.Context, sc *scene, rep *Report, report func(Progress)) error {
+func (p *Peer) merge(ctx context.Context, sc *scene, codec string, rep *Report, report func(Progress)) error {
 	if !p.worthMerging(sc) {
 		return nil
 	}
@@ -19,7 +19,7 @@ func (p *Peer) merge(ctx context.Context, sc *scene, rep *Report, report func(Pr
 	if err != nil {
 		return err
 	}
-	e := p.newExporter(nil, ExportOptions{}, room, rep, report)
+	e := p.newExporter(nil, ExportOptions{Codec: codec}, room, rep, report)
 	m, sources, err := p.medium(sc, room)
 	if err != nil || space.Merge(m, p.Merging) == nil {
 		return err
@@ -60,7 +60,7 @@ func (e *exporter) mergeParts(ctx context.Context, sc *scene, parts []*source) e
 	if len(parts) == 0 {
 		return nil
 	}
-	w := bundle.NewWriter(e.Keys, bundle.Header{Network: e.Network}, bundle.WriterOptions{})
+	w := bundle.NewWriter(e.Keys, bundle.Header{Network: e.Network, Codec: e.o.Codec}, bundle.WriterOptions{})
 	before := *e.rep
 	plan := unsized(slices.Collect(spansOf(parts).All()))
 	if _, _, err := e.fill(ctx, w, plan, bundle.TargetSize); err != nil {

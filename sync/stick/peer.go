@@ -164,7 +164,9 @@ type ExportOptions struct {
 	DryRun bool // count, and write nothing; a visit takes nothing either
 	NoHave bool // leave no have file
 
-	// Codec names the encoding of messages; "" means the interchange form.
+	// Codec names the encoding of messages, one of bundle.Codecs. "" means the
+	// interchange form; on a medium where every store that left a have reads
+	// it, the smallest one.
 	Codec string
 
 	// Progress, when set, is called often by the working goroutine.

@@ -111,6 +111,11 @@ func (p *Peer) give(ctx context.Context, sc *scene, o ExportOptions, explicit bo
 	if err := p.verify(ctx, sc, rep, progress); err != nil {
 		return false, err
 	}
+	codec, err := p.codec(sc, o)
+	if err != nil {
+		return false, err
+	}
+	o.Codec = codec
 	plan, err := p.plan(sc, o, explicit, rep)
 	if err != nil {
 		return false, err
@@ -127,7 +132,7 @@ func (p *Peer) give(ctx context.Context, sc *scene, o ExportOptions, explicit bo
 		return false, err
 	}
 	if !explicit && o.MaxSize <= 0 {
-		if err := p.merge(ctx, sc, rep, progress); err != nil {
+		if err := p.merge(ctx, sc, o.Codec, rep, progress); err != nil {
 			return false, err
 		}
 	}
