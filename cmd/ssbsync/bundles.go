@@ -179,6 +179,15 @@ func (p *program) openBundle(root *os.Root, source, name string, task bundleTask
 	return nil
 }
 
+// readable says which codec this version lacks for the messages of a bundle.
+func readable(r *bundle.Reader) error {
+	if r.Readable() {
+		return nil
+	}
+	return withHint(fmt.Errorf("codec %q is not known to this version", r.Manifest().Codec),
+		"a newer ssbsync may read it; ssbsync inspect says what is in it")
+}
+
 // bundleFile opens a bundle; standard input is kept in a file that has no
 // name any more.
 func (p *program) bundleFile(root *os.Root, name string) (*os.File, error) {

@@ -26,6 +26,9 @@ Example:
 			out := bufio.NewWriterSize(p.stdout, 64<<10)
 			partly := false
 			err := p.eachBundle(c.Args().Slice(), func(name string, r *bundle.Reader) error {
+				if err := readable(r); err != nil {
+					return err
+				}
 				report, err := r.Verify(c.Context, func(_ int, lines []byte) error {
 					if _, err := out.Write(lines); err != nil {
 						return fmt.Errorf("%w: %w", errStop, err)

@@ -8,10 +8,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
+	"github.com/ssbsync/ssbsync/bundle"
 	"github.com/ssbsync/ssbsync/store/durable"
 	"github.com/ssbsync/ssbsync/sync/node"
 	"github.com/ssbsync/ssbsync/sync/stick"
@@ -27,8 +30,11 @@ func (p *program) exportCommand() *cli.Command {
 		Usage:     "write messages to a stick, a folder or a file",
 		ArgsUsage: "DESTINATION",
 		Description: `Writes what the destination lacks. A stick or folder keeps what it has; a second export adds only what is new.
-A name that ends in .ssb.zst makes a single file, and "-" writes to standard output. The messages in a bundle can be
-read without this program: zstd -dc NAME.ssb.zst | jq
+A name that ends in .ssb.zst makes a single file, and "-" writes to standard output.
+
+With the codec jsonl the messages in a bundle can be read without this program: zstd -dc NAME.ssb.zst | jq. The codec
+compact takes about a quarter less room; ssbsync cat prints its messages. Files and new folders get jsonl; a stick gets
+compact as soon as every node that has left a note there reads it.
 
 Examples:
    ssbsync export /media/me/STICK
@@ -36,6 +42,7 @@ Examples:
 		Flags: append(selectionFlags(),
 			&cli.StringFlag{Name: "to", Usage: "only what the node with this `ID` lacked when its last have was seen (a feed id or a store id)"},
 			&cli.StringFlag{Name: "max-size", Usage: "write at most `SIZE`, such as 500M"},
+			codecFlag(),
 			&cli.BoolFlag{Name: "all", Usage: "write also what every node known there has already"},
 			&cli.BoolFlag{Name: "check", Usage: "read again what lies there, to write again what is damaged"},
 			&cli.BoolFlag{Name: "no-have", Usage: "do not leave a note of what this node has and wants"},
@@ -54,12 +61,19 @@ Examples:
 	}
 }
 
+func codecFlag() cli.Flag {
+	return &cli.StringFlag{Name: "codec", Usage: "write messages as `CODEC`: jsonl or compact (default: as described for export)"}
+}
+
 func exportSelection(c *cli.Context) (node.Carriage, error) {
 	o, err := selection(c)
 	if err != nil {
 		return o, err
 	}
 	o.To, o.All, o.NoHave, o.DryRun, o.Check = c.String("to"), c.Bool("all"), c.Bool("no-have"), c.Bool("dry-run"), c.Bool("check")
+	if o.Codec = c.String("codec"); o.Codec != "" && !slices.Contains(bundle.Codecs(), o.Codec) {
+		return o, usageError("--codec: %.80q is none of %s", o.Codec, strings.Join(bundle.Codecs(), ", "))
+	}
 	if c.IsSet("max-size") {
 		o.MaxSize, err = parseSize(c.String("max-size"))
 	}

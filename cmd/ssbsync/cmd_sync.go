@@ -23,6 +23,7 @@ Example:
    ssbsync sync /media/me/STICK`,
 		Flags: append(selectionFlags(),
 			&cli.StringFlag{Name: "max-size", Usage: "write at most `SIZE`, such as 500M"},
+			codecFlag(),
 			&cli.BoolFlag{Name: "check", Usage: "read again what lies there, to write again what is damaged"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "say what would be taken and written, and do neither"},
 		),

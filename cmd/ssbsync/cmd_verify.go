@@ -75,6 +75,11 @@ func (p *program) verify(c *cli.Context) error {
 
 func (p *program) verifyOne(ctx context.Context, name string, r *bundle.Reader, check func(name string, lines []byte) int64) (verified, error) {
 	v := verified{File: name}
+	if check != nil {
+		if err := readable(r); err != nil {
+			return v, err
+		}
+	}
 	var visit func(int, []byte) error
 	if check != nil {
 		visit = func(_ int, lines []byte) error {

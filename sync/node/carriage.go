@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/ssbsync/ssbsync/bundle"
 	"github.com/ssbsync/ssbsync/spec/muxrpc"
 	"github.com/ssbsync/ssbsync/spec/refs"
 	"github.com/ssbsync/ssbsync/sync/stick"
@@ -27,7 +30,7 @@ type Carriage struct {
 	All     bool        `json:"all,omitempty"`
 	NoHave  bool        `json:"noHave,omitempty"`
 	Check   bool        `json:"check,omitempty"` // export, sync: read again what lies there
-	Codec   string      `json:"codec,omitempty"`
+	Codec   string      `json:"codec,omitempty"` // export, sync: one of bundle.Codecs
 }
 
 // CarriageItem is what those methods send: progress again and again, then one
@@ -198,6 +201,9 @@ func (n *Node) selection(o Carriage) (func(refs.Feed) bool, error) {
 // exportOptions turns the options of a call into those of an export.
 func (n *Node) exportOptions(o Carriage) (stick.ExportOptions, error) {
 	out := stick.ExportOptions{MaxSize: o.MaxSize, All: o.All, DryRun: o.DryRun, NoHave: o.NoHave, Check: o.Check, Codec: o.Codec}
+	if o.Codec != "" && !slices.Contains(bundle.Codecs(), o.Codec) {
+		return out, usage("codec %.80q is none of %s", o.Codec, strings.Join(bundle.Codecs(), ", "))
+	}
 	var err error
 	if out.Feed, err = n.selection(o); err != nil || o.To == "" {
 		return out, err
