@@ -203,6 +203,12 @@ func sameCalls() []remote {
 		behind(live(1, "messagesByType", obj{"type": "post", "live": true, "old": false})),
 		behind(live(1, "links", obj{"dest": somebody, "rel": "about", "live": true, "old": false})),
 		behind(loose(live(2, "friends.stream"))),
+		behind(live(1, "createLogStream", obj{"old": false})), // live, without saying so
+		behind(live(1, "createFeedStream", obj{"old": false})),
+		behind(live(1, "createUserStream", obj{"id": "$id", "old": false})),
+		behind(live(1, "createHistoryStream", obj{"id": "$id", "old": false})),
+		behind(live(1, "messagesByType", obj{"type": "post", "old": false})),
+		behind(live(1, "links", obj{"dest": somebody, "rel": "about", "old": false})),
 		async("whoami"), // the streams above have begun
 		async("publish", obj{"type": "post", "text": "live", "about": somebody}),
 		async("publish", obj{"type": "contact", "contact": somebody, "following": false}),

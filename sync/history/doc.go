@@ -12,7 +12,7 @@
 //	sequence  the first message, from 1; also seq; 0 or nothing is 1
 //	limit     how many messages at most; negative, 0 or nothing is all
 //	live      true or 1: then send what comes, as it comes
-//	old       false with live: leave out what is there already
+//	old       false: leave out what is there already, and be live
 //	keys      false: send no keys
 //	values    false: send no values
 //	reverse   true: newest first; not together with live

@@ -198,6 +198,7 @@ func TestLive(t *testing.T) {
 		{`{"live":true}`, 1, false},
 		{`{"live":1,"seq":3}`, 3, false},
 		{`{"live":true,"old":false}`, 4, false},
+		{`{"old":false}`, 4, false},
 		{`{"live":true,"seq":4}`, 4, true},
 		{`{"live":true,"seq":6}`, 6, true},
 	} {

@@ -69,8 +69,8 @@ func (q *Query) parseOptions(o *options) (err error) {
 	if o.Limit > 0 {
 		q.Limit = int64(o.Limit)
 	}
-	q.Live, q.Reverse = o.Live.or(false), o.Reverse.or(false)
 	q.Old, q.Keys, q.Values = o.Old.or(true), o.Keys.or(true), o.Values.or(true)
+	q.Live, q.Reverse = o.Live.or(false) || !q.Old, o.Reverse.or(false)
 	if q.Live && q.Reverse {
 		return fmt.Errorf("createHistoryStream: a live stream cannot run in reverse")
 	}

@@ -118,7 +118,7 @@ func TestLive(t *testing.T) {
 		go func() { all <- seen{st.method, collect(t, r.socket(t), 3, st.method, st.options)} }()
 	}
 	go func() {
-		all <- seen{"links", collect(t, r.socket(t), 1, "links", fmt.Sprintf(`{"live":true,"old":false,"dest":"%s"}`, about))}
+		all <- seen{"links", collect(t, r.socket(t), 1, "links", fmt.Sprintf(`{"old":false,"dest":"%s"}`, about))}
 	}()
 	time.Sleep(200 * time.Millisecond) // the streams may as well begin later
 	publish(t, s, fmt.Sprintf(`{"type":"post","text":"new","about":"%s"}`, about))

@@ -15,8 +15,8 @@ type query struct {
 	GT, GTE, LT, LTE *float64
 	Reverse          bool
 	Limit            int64 // -1 = no limit
-	Live             bool
-	Old              bool // always true unless Live
+	Live             bool // also when it wants nothing old
+	Old              bool
 	Sync             bool // live streams send {"sync":true} when the old part is done
 	Keys             bool
 	Values           bool
@@ -87,11 +87,11 @@ func parseQuery(raw json.RawMessage) (query, error) {
 			return query{}, usage("reading the options: %v", err)
 		}
 	}
-	live := w.Live.truthy()
+	old := w.Old != settingFalse
 	q := query{
-		GT: w.GT, GTE: w.GTE, LT: w.LT, LTE: w.LTE, Reverse: w.Reverse.truthy(), Live: live,
+		GT: w.GT, GTE: w.GTE, LT: w.LT, LTE: w.LTE, Reverse: w.Reverse.truthy(), Live: w.Live.truthy() || !old,
 		Private: w.Private == settingTrue, Raw: w.Raw.truthy(), ID: w.ID, Type: w.Type,
-		Old: w.Old != settingFalse || !live, Sync: w.Sync != settingFalse,
+		Old: old, Sync: w.Sync != settingFalse,
 		Keys: w.Keys != settingFalse, Values: w.Values != settingFalse, Limit: -1,
 	}
 	if w.Limit != nil && *w.Limit >= 0 && *w.Limit < math.MaxInt32 {
