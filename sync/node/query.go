@@ -15,7 +15,7 @@ type query struct {
 	GT, GTE, LT, LTE *float64
 	Reverse          bool
 	Limit            int64 // -1 = no limit
-	Live             bool // also when it wants nothing old
+	Live             bool  // also when it wants nothing old
 	Old              bool
 	Sync             bool // live streams send {"sync":true} when the old part is done
 	Keys             bool
