@@ -23,14 +23,14 @@ func (p *program) groupCommand() *cli.Command {
 		Name:  "group",
 		Usage: "write to private groups",
 		Description: `Those who are in a private group read everything that is written to it, also what was written before they came.
-Nobody can be put out again. To receive what the others write, follow them.
+What the others write comes by itself, once what they were added with is here.
 
 Examples:
    ssbsync private group create
    ssbsync private group add GROUP @XQNqhYzon4REkXYuuJ4r+9UKSgoNpljksmKLJbEXrgk=.ed25519
    ssbsync private group send GROUP --text "welcome"`,
 		Subcommands: []*cli.Command{
-			p.groupCreateCommand(), p.groupListCommand(), p.groupAddCommand(), p.groupSendCommand(), p.groupMembersCommand(),
+			p.groupCreateCommand(), p.groupListCommand(), p.groupAddCommand(), p.groupSendCommand(), p.groupMembersCommand(), p.groupExcludeCommand(),
 		},
 	}
 }
@@ -81,7 +81,7 @@ func (p *program) groupListCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "list",
 		Usage: "print the groups you are in",
-		Description: `Prints the id of each group that you made or were added to.
+		Description: `Prints the id of each group that you made or were added to, and were not excluded from.
 
 Example:
    ssbsync private group list`,
@@ -111,6 +111,10 @@ Example:
 			if c.NArg() < 2 {
 				return usageError("usage: ssbsync private group add GROUP FEED…")
 			}
+			id, err := groupID(c.Args().First())
+			if err != nil {
+				return err
+			}
 			feeds, err := feedList(c.Args().Tail())
 			if err != nil {
 				return err
@@ -121,20 +125,57 @@ Example:
 					return err
 				}
 			}
-			answer, err := p.async(c.Context, "tribes2.addMembers", c.Args().First(), feeds, options)
+			answer, err := p.async(c.Context, "tribes2.addMembers", id, feeds, options)
 			if err != nil {
 				return err
 			}
-			var messages []json.RawMessage
-			if err := json.Unmarshal(answer, &messages); err != nil {
-				return fmt.Errorf("reading the answer: %v", err)
+			return p.printGroupMessages(answer)
+		},
+	}
+}
+
+// printGroupMessages prints a list of messages.
+func (p *program) printGroupMessages(list json.RawMessage) error {
+	var messages []json.RawMessage
+	if err := json.Unmarshal(list, &messages); err != nil {
+		return fmt.Errorf("reading the answer: %v", err)
+	}
+	for _, msg := range messages {
+		if err := p.printJSON(msg); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *program) groupExcludeCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "exclude",
+		Usage:     "say that others are no longer in a group",
+		ArgsUsage: "GROUP FEED…",
+		Description: `Publishes to a group that feeds are no longer in it, for good. Their programs write nothing more to it, and those of the
+others no longer fetch their feeds for its sake. The key stays the same and they keep it: with what they get of your feeds
+they can read on. To be sure that they cannot, make another group without them.
+
+Example:
+   ssbsync private group exclude GROUP @XQNqhYzon4REkXYuuJ4r+9UKSgoNpljksmKLJbEXrgk=.ed25519`,
+		Action: func(c *cli.Context) error {
+			if c.NArg() < 2 {
+				return usageError("usage: ssbsync private group exclude GROUP FEED…")
 			}
-			for _, msg := range messages {
-				if err := p.printJSON(msg); err != nil {
-					return err
-				}
+			id, err := groupID(c.Args().First())
+			if err != nil {
+				return err
 			}
-			return nil
+			feeds, err := feedList(c.Args().Tail())
+			if err != nil {
+				return err
+			}
+			answer, err := p.async(c.Context, "tribes2.excludeMembers", id, feeds)
+			if err != nil {
+				return err
+			}
+			return p.printGroupMessages(answer)
 		},
 	}
 }
@@ -171,7 +212,7 @@ func (p *program) groupMembersCommand() *cli.Command {
 		Name:      "members",
 		Usage:     "print who is in a group",
 		ArgsUsage: "GROUP",
-		Description: `Prints the feeds that were added to a group, as far as the messages that add them are here.
+		Description: `Prints the feeds that were added to a group and not excluded, as far as the messages that say so are here.
 
 Example:
    ssbsync private group members GROUP`,
@@ -179,8 +220,12 @@ Example:
 			if err := exactly(c, 1, "private group members GROUP"); err != nil {
 				return err
 			}
+			id, err := groupID(c.Args().First())
+			if err != nil {
+				return err
+			}
 			return p.with(func(nd *client) error {
-				return eachJSON(c.Context, nd, p.printMembers, "tribes2.listMembers", c.Args().First())
+				return eachJSON(c.Context, nd, p.printMembers, "tribes2.listMembers", id)
 			})
 		},
 	}

@@ -103,4 +103,20 @@ func TestGroupsWithTribes(t *testing.T) {
 	if groups := strings.Fields(ours.cli("private", "group", "list")); len(groups) != 2 || !slices.Contains(groups, their.ID) {
 		t.Errorf("we are in %q", groups)
 	}
+
+	// each side excludes the other from its own group, and heeds it
+	ours.cli("private", "group", "exclude", our.ID, theirs.ID)
+	theirs.ask(nil, "test.exclude", their.ID, []string{ours.ID})
+	until(t, "our groups", []string{our.ID}, func() []string { return strings.Fields(ours.cli("private", "group", "list")) })
+	until(t, "their groups", []string{their.ID}, func() (list []string) {
+		theirs.ask(&list, "test.list")
+		return list
+	})
+	if us := strings.Fields(ours.cli("private", "group", "members", their.ID)); !slices.Equal(us, []string{theirs.ID}) {
+		t.Errorf("the members of their group are %q for us", us)
+	}
+	var them []string
+	if theirs.ask(&them, "test.members", our.ID); !slices.Equal(them, []string{ours.ID}) {
+		t.Errorf("the members of our group are %q for them", them)
+	}
 }

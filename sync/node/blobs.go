@@ -143,7 +143,7 @@ func (p *policy) digest() (sum [blobLen]byte) {
 	for feed, hops := range p.hops {
 		mix(feed, byte(1+hops))
 	}
-	for salt, feeds := range []map[refs.Feed]bool{p.blocked, p.carried, p.kept, p.requested, p.refused} {
+	for salt, feeds := range []map[refs.Feed]bool{p.blocked, p.carried, p.kept, p.requested, p.refused, p.grouped} {
 		for feed, yes := range feeds {
 			if yes {
 				mix(feed, byte(150+salt))

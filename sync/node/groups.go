@@ -20,8 +20,11 @@ import (
 
 const (
 	// maxGroupKeys bounds how many keys of groups are tried on a message, at some
-	// microseconds each. Anyone can add us to as many groups as he likes.
-	maxGroupKeys = 256
+	// microseconds each. Anyone can add us to as many groups as he likes: of one
+	// feed's so many are kept, and the last places are for groups of our own.
+	maxGroupKeys  = 256
+	maxFeedsKeys  = 32
+	maxTheirsKeys = maxGroupKeys - 64
 
 	// maxTips bounds how many messages a new one of a group names as those
 	// before it.
@@ -69,6 +72,12 @@ type groupRow struct {
 	id     refs.Cloaked
 	secret [32]byte
 	root   refs.Message
+	by     refs.Feed // from whom we have the key
+}
+
+// same reports whether two rows say the same of a group.
+func (g groupRow) same(other groupRow) bool {
+	return g.id == other.id && g.secret == other.secret && g.root == other.root
 }
 
 func (g groupRow) key() envelope.Key { return envelope.Group(g.secret) }
@@ -84,12 +93,14 @@ func (g groupRow) opens(m boxed) bool {
 func (g groupRow) handle() [32]byte { return sha256.Sum256(append(g.id[:], g.secret[:]...)) }
 
 func (g groupRow) put(tx *store.TableTx) error {
-	return tx.Table(tableGroups).Put(append(g.id[:], g.secret[:]...), g.root[:])
+	return tx.Table(tableGroups).Put(append(g.id[:], g.secret[:]...), append(g.root[:], g.by[:]...))
 }
 
 // rowOf is the opposite of put.
 func rowOf(key, value []byte) groupRow {
-	return groupRow{id: refs.Cloaked(key[:32]), secret: [32]byte(key[32:]), root: refs.Message(value)}
+	row := groupRow{id: refs.Cloaked(key[:32]), secret: [32]byte(key[32:]), root: refs.Message(value[:32])}
+	copy(row.by[:], value[32:])
+	return row
 }
 
 // groupNote is what a message of a group says about the group.
@@ -104,7 +115,14 @@ type groupNote struct {
 // learn reads a message of a group, and a key from one that adds members.
 func (p *privates) learn(batch *privateBatch, rec *store.Record, m boxed, text []byte) {
 	var content groupContent
-	if json.Unmarshal(text, &content) != nil || len(content.Recps) == 0 {
+	if json.Unmarshal(text, &content) != nil {
+		return
+	}
+	switch content.Type {
+	case typeGroupInit, typeAddMember, typeExcludeMember:
+		batch.members = true
+	}
+	if len(content.Recps) == 0 {
 		return
 	}
 	id, err := parseGroup(content.Recps[0])
@@ -115,6 +133,7 @@ func (p *privates) learn(batch *privateBatch, rec *store.Record, m boxed, text [
 	switch content.Type {
 	case typeAddMember:
 		row, ok := content.keyRow(id)
+		row.by = m.author
 		if !ok || !p.addGroup(batch, m, row) {
 			return
 		}
@@ -146,11 +165,11 @@ func (p *privates) addGroup(batch *privateBatch, m boxed, row groupRow) bool {
 	if !row.opens(m) {
 		return false
 	}
-	if slices.Contains(p.groups, row) {
+	if slices.ContainsFunc(p.groups, row.same) {
 		return true
 	}
-	if len(p.groups) >= maxGroupKeys {
-		p.node.options.Log.Warn("too many private groups: the key of another one is not kept", "most", maxGroupKeys)
+	if !p.mayKeep(row) {
+		p.node.options.Log.Warn("too many private groups: the key of another one is not kept", "from", row.by)
 		return false
 	}
 	p.groups = append(p.groups, row)
@@ -158,6 +177,20 @@ func (p *privates) addGroup(batch *privateBatch, m boxed, row groupRow) bool {
 	batch.groups = append(batch.groups, row)
 	batch.fresh = append(batch.fresh, row.key())
 	return true
+}
+
+// mayKeep reports whether there is a place for the key of another group.
+func (p *privates) mayKeep(row groupRow) bool {
+	if row.by == p.node.keys.Feed() {
+		return len(p.groups) < maxGroupKeys
+	}
+	theirs := 0
+	for _, group := range p.groups {
+		if group.by == row.by {
+			theirs++
+		}
+	}
+	return theirs < maxFeedsKeys && len(p.groups) < maxTheirsKeys
 }
 
 // Bits of tableMembers. Who was excluded stays so, whatever comes later, since

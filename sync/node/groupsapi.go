@@ -21,6 +21,7 @@ func (n *Node) addGroups(m *muxrpc.Mux) {
 	m.Async("tribes2.get", n.groupGet)
 	m.Source("tribes2.list", n.groupList)
 	m.Async("tribes2.addMembers", n.groupAddMembers)
+	m.Async("tribes2.excludeMembers", n.groupExcludeMembers)
 	m.Async("tribes2.publish", n.groupPublish)
 	m.Source("tribes2.listMembers", n.groupMembers)
 }
@@ -29,6 +30,8 @@ func (n *Node) addGroups(m *muxrpc.Mux) {
 type groupInfo struct {
 	ID   refs.Cloaked `json:"id"`
 	Root refs.Message `json:"root"` // the group's first message
+
+	Excluded bool `json:"excluded,omitempty"` // we were
 }
 
 // groupCreate makes a group with us as its only member: tribes2.create(). The
@@ -50,14 +53,14 @@ func (n *Node) groupCreate(ctx context.Context, _ *muxrpc.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	group.id, group.root = read.Cloak(rec.ID), rec.ID
+	group.id, group.root, group.by = read.Cloak(rec.ID), rec.ID, n.keys.Feed()
 	if err := n.private.join(group); err != nil {
 		return nil, err
 	}
 	if _, err := n.addMembers(ctx, group, []string{n.keys.Feed().String()}, ""); err != nil {
 		return nil, fmt.Errorf("group %s is made, but its key is not in your feed yet: %w", group.id, err)
 	}
-	return groupInfo{group.id, group.root}, nil
+	return groupInfo{ID: group.id, Root: group.root}, nil
 }
 
 // join remembers a group that we made.
@@ -67,7 +70,7 @@ func (p *privates) join(group groupRow) error {
 	if err := p.load(); err != nil {
 		return err
 	}
-	if len(p.groups) >= maxGroupKeys {
+	if !p.mayKeep(group) {
 		return fmt.Errorf("there are %d private groups already", len(p.groups))
 	}
 	if err := p.node.store.Table(tableGroups).Update(group.put); err != nil {
@@ -93,19 +96,34 @@ func (n *Node) groupArgument(ctx context.Context, c *muxrpc.Call) (groupRow, err
 // groupGet answers what is known of a group: tribes2.get(id).
 func (n *Node) groupGet(ctx context.Context, c *muxrpc.Call) (any, error) {
 	group, err := n.groupArgument(ctx, c)
-	return groupInfo{group.id, group.root}, err
+	if err != nil {
+		return nil, err
+	}
+	out, err := n.excluded(group, n.keys.Feed())
+	return groupInfo{group.id, group.root, out}, err
 }
 
-// groupList sends the groups that we are in: tribes2.list().
-func (n *Node) groupList(ctx context.Context, _ *muxrpc.Call, st *muxrpc.Stream) error {
+// groupList sends the groups that we are in, and with {excluded: true} those
+// from which we were excluded: tribes2.list({excluded}).
+func (n *Node) groupList(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stream) error {
+	var o struct {
+		Excluded setting `json:"excluded"`
+	}
+	if err := options(c, &o); err != nil {
+		return err
+	}
 	rows, err := n.groupRows(ctx, nil)
 	if err != nil {
 		return err
 	}
 	for _, row := range rows {
 		ok, err := n.isGroup(row)
+		out := false
 		if err == nil && ok {
-			err = st.Send(ctx, groupInfo{row.id, row.root})
+			out, err = n.excluded(row, n.keys.Feed())
+		}
+		if err == nil && ok && out == o.Excluded.truthy() {
+			err = st.Send(ctx, groupInfo{row.id, row.root, out})
 		}
 		if err != nil {
 			return ended(err)
@@ -138,6 +156,9 @@ func (n *Node) groupAddMembers(ctx context.Context, c *muxrpc.Call) (any, error)
 }
 
 func (n *Node) addMembers(ctx context.Context, group groupRow, feeds []string, text string) (json.RawMessage, error) {
+	if err := n.mayAdd(group, feeds); err != nil {
+		return nil, err
+	}
 	content, err := json.Marshal(struct {
 		Type     string       `json:"type"`
 		Version  string       `json:"version"`

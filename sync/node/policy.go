@@ -22,6 +22,7 @@ type policy struct {
 	blocked   map[refs.Feed]bool // by a message, or refused
 	carried   map[refs.Feed]bool
 	kept      map[refs.Feed]bool // replicated because the user said so
+	grouped   map[refs.Feed]bool // in a private group with us
 	held      []refs.Feed        // with replicate: all, those that the store has messages of
 	requested map[refs.Feed]bool // by an app; true wants, false does not
 	refused   map[refs.Feed]bool // blocked by an app, without a message
@@ -67,12 +68,35 @@ func (p *policy) refresh(ctx context.Context) error {
 			held = append(held, head.Feed)
 		}
 	}
+	p.set(hops, blocked, carried, kept, held)
+	return p.refreshGroups()
+}
+
+// set takes over what was read.
+func (p *policy) set(hops map[refs.Feed]int, blocked, carried, kept map[refs.Feed]bool, held []refs.Feed) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.held = held
 	maps.Copy(blocked, p.refused)
 	p.hops, p.blocked, p.carried, p.kept = hops, blocked, carried, kept
-	return nil
+}
+
+// refreshGroups brings it up to date with who is in a group with us, as npm
+// ssb-tribes replicates them: of groups made by those who are wanted anyway.
+func (p *policy) refreshGroups() error {
+	own := p.node.keys.Feed()
+	grouped, err := p.node.inGroups(func(feed refs.Feed) bool {
+		p.mu.RLock()
+		defer p.mu.RUnlock()
+		_, near := p.hops[feed]
+		return feed == own || !p.blocked[feed] && (near || p.all || p.listed[feed] || p.kept[feed] || p.carried[feed])
+	})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err == nil {
+		p.grouped = grouped
+	}
+	return err
 }
 
 // readFeeds reads a table whose keys are feeds.
@@ -142,7 +166,7 @@ func (p *policy) replicates(feed refs.Feed) bool {
 		return want
 	}
 	_, near := p.hops[feed]
-	return near || p.all || p.listed[feed] || p.kept[feed]
+	return near || p.all || p.listed[feed] || p.kept[feed] || p.grouped[feed]
 }
 
 // WantsAll reports whether every feed is wanted.
@@ -168,6 +192,7 @@ func (p *policy) Wanted() []refs.Feed {
 // holds p.mu.
 func (p *policy) named() map[refs.Feed]bool {
 	wanted := map[refs.Feed]bool{p.node.keys.Feed(): true}
+	maps.Copy(wanted, p.grouped)
 	for feed := range p.hops {
 		wanted[feed] = true
 	}

@@ -47,6 +47,9 @@ type privates struct {
 	own  envelope.Key
 	done atomic.Uint64 // how far it has come in the receive log
 
+	members askCount // counts news of who is in our groups
+	makers  sync.Map // handle of a group → refs.Feed: who made it
+
 	mu     sync.Mutex // held while it follows the receive log
 	loaded bool       // the fields below and done are those of the store
 	stored uint64     // the cursor in the store: done may be ahead by messages of which nothing is kept
@@ -140,6 +143,9 @@ func (p *privates) step(ctx context.Context) error {
 		p.stored = batch.after
 	}
 	p.done.Store(batch.after)
+	if batch.members {
+		p.members.add()
+	}
 	return nil
 }
 

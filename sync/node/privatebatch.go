@@ -15,6 +15,8 @@ type privateBatch struct {
 	groups []groupRow
 	notes  []groupNote
 	fresh  []envelope.Key // of groups that were not known before
+
+	members bool // who is in a group may have changed
 }
 
 type privateRow struct {

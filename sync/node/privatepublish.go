@@ -107,6 +107,9 @@ func (n *Node) groupContentFor(ctx context.Context, content json.RawMessage, rec
 	if err != nil {
 		return nil, err
 	}
+	if err := n.mayWrite(group); err != nil {
+		return nil, err
+	}
 	recps[0] = id.String() // by that others know it
 	keys, err := n.slotKeys(recps[1:])
 	if err != nil {

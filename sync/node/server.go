@@ -103,6 +103,7 @@ func (s *server) run(ctx context.Context, g *gossip.Gossip, o ServerOptions) err
 	if !s.offline {
 		start("gossip", g.Run)
 		start("following the policy", s.node.followPolicy)
+		start("following private groups", s.node.followMembers)
 		start("watching the network", func(ctx context.Context) error { return watchAddresses(ctx, g.NetworkChanged) })
 	}
 	start("following the indexes", s.node.followIndexes)

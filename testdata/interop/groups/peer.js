@@ -7,8 +7,9 @@
 // one JSON line when it is ready. It ends with its standard input. For tests it
 // has methods that the stack does not offer to clients: test.clock(),
 // test.connect(address), test.request(id), test.create(), test.invite(group,
-// feeds), test.say(text, recps), test.texts(), test.members(group) and
-// test.box(group), which makes a P.O. box.
+// feeds), test.say(text, recps), test.texts(), test.members(group),
+// test.exclude(group, feeds), test.list() and test.box(group), which makes a P.O.
+// box.
 'use strict'
 const fs = require('fs')
 const path = require('path')
@@ -24,7 +25,7 @@ const keys = ssbKeys.loadOrCreateSync(path.join(home, 'secret'))
 const tests = {
   name: 'test',
   version: '1.0.0',
-  manifest: { clock: 'async', connect: 'async', request: 'sync', create: 'async', invite: 'async', say: 'async', texts: 'async', members: 'async', box: 'async' },
+  manifest: { clock: 'async', connect: 'async', request: 'sync', create: 'async', invite: 'async', say: 'async', texts: 'async', members: 'async', exclude: 'async', list: 'async', box: 'async' },
   init (ssb) {
     // as npm ssb-master does: the own identity may call everything
     ssb.auth.hook((fn, [id, cb]) => cb(null, id === ssb.id ? { allow: null, deny: null } : null))
@@ -40,6 +41,8 @@ const tests = {
         pull.map(msg => msg.value.content.text),
         pull.collect(cb)),
       members: (group, cb) => ssb.tribes.listAuthors(group, cb),
+      exclude: (group, feeds, cb) => ssb.tribes.excludeMembers(group, feeds, cb),
+      list: cb => ssb.tribes.list(cb),
       box: (group, cb) => ssb.tribes.addPOBox(group, cb)
     }
   }
