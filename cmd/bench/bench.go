@@ -121,6 +121,7 @@ func (nowhere) Close() error { return nil }
 func (b *bench) build() error {
 	cmd := exec.CommandContext(b.ctx, "go", "build", "-o", b.program, "./cmd/ssbsync")
 	cmd.Dir, cmd.Stderr = b.top, os.Stderr
+	cmd.Cancel, cmd.WaitDelay = func() error { return interrupt(cmd.Process) }, 10*time.Second
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("building ssbsync: %w", err)
 	}

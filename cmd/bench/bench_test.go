@@ -213,7 +213,7 @@ func TestPrint(t *testing.T) {
 		"100,000 messages of 1,000 feeds, 80.00 MB of JSON, median of 5 rounds",
 		"25,000 signatures/s, 80.0 µs of CPU each",
 		"80,000/s | 20.0 µs |              3.20 |   4.00 | 100 MiB |",
-		" 1,000/s, 400 MiB |",
+		" 1,000/s, 1.10 ms, 400 MiB |",
 		"24 ms |",
 		"200.00 MB, 2.50 × raw",
 		"32.00 MB |        40.0 % |",

@@ -267,25 +267,34 @@ func (s *server) position(ctx context.Context) (stored, indexed int64, err error
 	return progress.Indexes.Target, progress.Indexes.Current, err
 }
 
+// patience is how long nothing may change before a server is given up.
+const patience = 5 * time.Minute
+
 // has returns when so many messages are stored.
 func (s *server) has(ctx context.Context, messages int64) error {
-	for {
-		stored, _, err := s.position(ctx)
-		if err != nil || stored >= messages {
-			return err
-		}
-		if err := pause(ctx, sampling); err != nil {
-			return err
-		}
-	}
+	return s.until(ctx, messages, func(stored, _ int64) int64 { return stored })
 }
 
 // settled returns when so many messages are stored and the indexes know them.
 func (s *server) settled(ctx context.Context, messages int64) error {
-	for {
-		_, indexed, err := s.position(ctx)
-		if err != nil || indexed >= messages {
+	return s.until(ctx, messages, func(_, indexed int64) int64 { return indexed })
+}
+
+// until asks again and again until what counts is what it should be.
+func (s *server) until(ctx context.Context, messages int64, counts func(stored, indexed int64) int64) error {
+	for last, since := int64(-1), time.Now(); ; {
+		stored, indexed, err := s.position(ctx)
+		if err != nil {
 			return err
+		}
+		now := counts(stored, indexed)
+		switch {
+		case now >= messages:
+			return nil
+		case now != last:
+			last, since = now, time.Now()
+		case time.Since(since) > patience:
+			return fmt.Errorf("nothing happens any more after %d of %d messages", now, messages)
 		}
 		if err := pause(ctx, sampling); err != nil {
 			return err

@@ -51,8 +51,8 @@ func (b *bench) print(out io.Writer) {
 		line := []string{r.name, b.cell(m), perMessage(m.cpu, m.messages), times(m.ofWall), times(m.ofCPU), mebibytes(m.anon)}
 		for _, p := range b.programs {
 			cell := b.cell(r.others[p])
-			if anon := r.others[p].anon; anon > 0 && cell != "" {
-				cell += ", " + mebibytes(anon)
+			if other := r.others[p]; other.wall > 0 {
+				cell = joined(cell, perMessage(other.cpu, other.messages), mebibytes(other.anon))
 			}
 			line = append(line, cell)
 		}
@@ -160,6 +160,11 @@ func writeTable(out io.Writer, lines [][]string) {
 	}
 }
 
+// joined joins what is known.
+func joined(parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), ", ")
+}
+
 func rate(messages int64, d time.Duration) float64 {
 	if d <= 0 {
 		return 0
@@ -189,7 +194,11 @@ func perMessage(d time.Duration, messages int64) string {
 	case messages == 0:
 		return duration(d)
 	}
-	return fmt.Sprintf("%.1f µs", d.Seconds()*1e6/float64(messages))
+	micros := d.Seconds() * 1e6 / float64(messages)
+	if micros >= 1000 {
+		return fmt.Sprintf("%.2f ms", micros/1000)
+	}
+	return fmt.Sprintf("%.1f µs", micros)
 }
 
 func duration(d time.Duration) string {
