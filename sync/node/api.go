@@ -130,6 +130,12 @@ func (n *Node) serverStatus(ctx context.Context, c *muxrpc.Call) (any, error) {
 		since.Plugins[ix.title] = at
 		since.Sync = since.Sync && at == since.Since
 	}
+	apps, err := n.views.Cursor()
+	if err != nil {
+		return nil, err
+	}
+	since.Plugins[viewsTitle] = int64(apps) - 1
+	since.Sync = since.Sync && apps == n.store.Last()
 	return struct {
 		Progress any            `json:"progress"`
 		Sync     synced         `json:"sync"`
@@ -147,6 +153,11 @@ func (n *Node) progress(context.Context, *muxrpc.Call) (any, error) {
 		}
 		current = min(current, cursor)
 	}
+	apps, err := n.views.Cursor()
+	if err != nil {
+		return nil, err
+	}
+	current = min(current, apps)
 	type span struct {
 		Start   uint64 `json:"start"`
 		Current uint64 `json:"current"`

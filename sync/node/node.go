@@ -28,6 +28,7 @@ import (
 	"github.com/ssbsync/ssbsync/sync/history"
 	"github.com/ssbsync/ssbsync/sync/ingest"
 	"github.com/ssbsync/ssbsync/sync/stick"
+	"github.com/ssbsync/ssbsync/sync/views"
 	"github.com/ssbsync/ssbsync/watch"
 )
 
@@ -92,6 +93,7 @@ type Node struct {
 	claimed, byType, byTarget *index
 	indexes                   []*index // all of them
 	indexStart                uint64   // how far they had come at the start
+	views                     *views.Views
 
 	stop    context.CancelFunc
 	stopped chan struct{} // closed when the pipeline has returned
@@ -213,6 +215,7 @@ func (n *Node) openParts() (err error) {
 // openIndexes lists the indexes and drops what earlier versions left of them.
 // They are read and written when they are needed.
 func (n *Node) openIndexes() error {
+	n.views = n.newViews()
 	n.claimed, n.byType, n.byTarget = newClaimedIndex(), newTypeIndex(n.private.plain), newLinksIndex(n.private.plain)
 	n.indexes = []*index{n.claimed, n.byType, n.byTarget}
 	n.indexStart = n.store.Last()
@@ -260,7 +263,7 @@ func (n *Node) Close() error {
 	if errors.Is(failed, context.Canceled) {
 		failed = nil
 	}
-	return errors.Join(network, failed, n.blobs.files.Close(), n.store.Close(), n.home.Close())
+	return errors.Join(network, failed, n.blobs.files.Close(), n.views.Close(), n.store.Close(), n.home.Close())
 }
 
 // Serve answers one client that may call everything: the own user. It returns

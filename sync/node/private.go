@@ -47,6 +47,8 @@ type privates struct {
 	own  envelope.Key
 	done atomic.Uint64 // how far it has come in the receive log
 
+	lately atomic.Uint64 // counts the steps in which messages opened late
+
 	members askCount // counts news of who is in our groups
 	makers  sync.Map // handle of a group → refs.Feed: who made it
 
@@ -141,6 +143,9 @@ func (p *privates) step(ctx context.Context) error {
 			return err
 		}
 		p.stored = batch.after
+		if len(batch.late) > 0 {
+			p.lately.Add(1)
+		}
 	}
 	p.done.Store(batch.after)
 	if batch.members {

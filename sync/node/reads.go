@@ -34,6 +34,7 @@ func (n *Node) addReads(m *muxrpc.Mux) {
 	m.Source("createHistoryStream", n.createHistoryStream)
 	m.Source("messagesByType", n.messagesByType)
 	m.Source("links", n.links)
+	n.addViews(m)
 }
 
 // get answers the value of a message: get(id), get({id, meta, private, unbox})

@@ -107,6 +107,7 @@ func (s *server) run(ctx context.Context, g *gossip.Gossip, o ServerOptions) err
 		start("watching the network", func(ctx context.Context) error { return watchAddresses(ctx, g.NetworkChanged) })
 	}
 	start("following the indexes", s.node.followIndexes)
+	start("following the index of apps", s.node.followViews)
 	start("looking after blobs", s.node.blobs.run)
 	start("serving browsers", s.serveHTTP)
 	visiting := make(chan struct{}) // closed when events of media can be followed

@@ -93,14 +93,14 @@ func EachLink(content []byte, yield func(dest []byte)) {
 		if string(key) == `"channel"` {
 			in = channelIn
 		}
-		eachString(value, func(text []byte) { one(in(text)) })
+		EachString(value, func(text []byte) { one(in(text)) })
 		return true
 	})
 }
 
-// eachString calls yield with each string that a value is or has, as it is
+// EachString calls yield with each string that a value is or has, as it is
 // spelt in canonical JSON without quotes; keys of members are none.
-func eachString(value []byte, yield func(text []byte)) {
+func EachString(value []byte, yield func(text []byte)) {
 	for i := 0; i < len(value); i++ {
 		if value[i] != '"' {
 			continue

@@ -40,6 +40,7 @@ type Query struct {
 	filter Value // the rule of the first stage, if it is a $filter
 	sort   Value // the rule of the last stage, if it is a $sort
 	stages []stage
+	waits  bool // a stage waits for the end
 }
 
 // stage makes the part of a run that hands what it lets through to next.
@@ -86,6 +87,7 @@ func Parse(text []byte) (*Query, error) {
 		if q.sort = nil; name == "$sort" {
 			q.sort = argument
 		}
+		q.waits = q.waits || name == "$reduce" || name == "$sort"
 		q.stages = append(q.stages, made)
 	}
 	return q, nil
@@ -96,6 +98,9 @@ func (q *Query) Filter() Value { return q.filter }
 
 // Sort returns the rule of the last stage if it is a $sort, else nothing.
 func (q *Query) Sort() Value { return q.sort }
+
+// Waits reports whether nothing comes out before the end.
+func (q *Query) Waits() bool { return q.waits }
 
 // Run is a query under way. It belongs to one goroutine.
 type Run struct{ first sink }

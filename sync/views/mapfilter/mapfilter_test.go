@@ -102,6 +102,13 @@ func TestHostile(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	doubles := strings.Repeat(`,{"$map":{"a":[true],"b":[true]}}`, 40)[1:]
+	for _, query := range []string{"[" + doubles + "]", `[{"$map":[` + doubles + `]}]`} {
+		got, err := run([]byte(query), []json.RawMessage{json.RawMessage(`{"n":1}`)})
+		if err != nil || len(got) > 4<<20 {
+			t.Errorf("doubled 40 times: %d bytes, %v", len(got), err)
+		}
+	}
 	for _, query := range []string{`[{"$reduce":{"$collect":true}}]`, `[{"$reduce":{"all":{"$collect":true}}}]`, `[{"$sort":[["n"]]}]`, `[{"$reduce":{"n":"n","x":{"$count":true}}}]`} {
 		q, err := mapfilter.Parse([]byte(query))
 		if err != nil {

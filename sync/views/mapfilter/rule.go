@@ -89,6 +89,10 @@ func makeFilter(rule Value) (predicate, error) {
 	}, err
 }
 
+// maxMade bounds what a $map makes of one item, in bytes: what is larger is
+// undefined. Stage by stage an item may double.
+const maxMade = 1 << 20
+
 // makeMap understands the rule of a $map: an object whose members are made of
 // the value, or a getter.
 func makeMap(rule Value) (getter, error) {
@@ -112,7 +116,9 @@ func makeMap(rule Value) (getter, error) {
 			} else {
 				value = m.rule(v)
 			}
-			made = appendMember(made, m.key, value)
+			if made = appendMember(made, m.key, value); len(made) > maxMade {
+				return nil
+			}
 		}
 		return append(made, '}')
 	}, err

@@ -2,6 +2,7 @@ package mapfilter
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"math"
 	"slices"
@@ -236,6 +237,10 @@ func order(a, b Value) int {
 	c, _ := compare(a, b)
 	return c
 }
+
+// Compare is the order of npm typewiselite, in which groups and sorted items
+// come: null, booleans, numbers, strings, lists, undefined. Objects have none.
+func Compare(a, b Value) int { return cmp.Compare(order(a, b), 0) }
 
 // hasObject reports whether a value is an object, or an array that has one.
 func hasObject(v Value) bool {
