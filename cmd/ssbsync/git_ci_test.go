@@ -204,15 +204,15 @@ func manyFiles(seed byte) map[string]string {
 	for i := range 300 {
 		files[fmt.Sprintf("many/%d/%d", i%7, i)] = fmt.Sprintf("%x", randomBlob(20, byte(i)))
 	}
-	for i, size := range []int{0, 1, 65_535, 65_536, 65_537, 400_000} {
+	for i, size := range []int{0, 1, 65_535, 65_536, 65_537, 150_000} {
 		files[fmt.Sprintf("large/%d", i)] = string(randomBlob(size, seed+byte(i)))
 	}
 	return files
 }
 
 // TestGit runs npm git-ssb, as it comes, with our server: what is pushed is what
-// a clone has, through branches, tags, force, deletions, large packs and more
-// commits than a message has room for.
+// a clone has, through branches, tags, force, deletions, packs of hundreds of
+// objects and more commits than a message has room for.
 func TestGit(t *testing.T) {
 	m := newGitMachine(t)
 	m.ours("--no-watch")
@@ -231,9 +231,8 @@ func TestGit(t *testing.T) {
 
 	r.git("tag", "light")
 	r.git("tag", "-a", "-m", "annotated", "v1")
-	r.push("ssb", "light", "v1")
 	r.git("branch", "gone")
-	r.push("ssb", "gone")
+	r.push("ssb", "light", "v1", "gone")
 	r.push("ssb", ":gone", ":light")
 	r.git("checkout", "-q", "main")
 	r.git("reset", "-q", "--hard", "HEAD~1")

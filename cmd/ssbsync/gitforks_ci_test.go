@@ -85,8 +85,8 @@ func TestGitOverNetwork(t *testing.T) {
 
 // carry takes a stick from one machine to another, and back and forth again
 // until what the first published is there, with all blobs that the first has.
-// That takes two rounds: one for the messages, and one for the blobs that these
-// make the other want; and more if the server has not looked at them yet.
+// One round does when the blobs go with the messages; otherwise the next brings
+// those that the messages make the other want.
 func carry(from, to *machine, stick string) {
 	from.t.Helper()
 	want, rounds := from.clock(), 0
