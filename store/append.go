@@ -1,9 +1,11 @@
 package store
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -68,19 +70,19 @@ func (s *Store) Append(msgs []*message.Message) ([]Result, error) {
 		return nil, nil
 	}
 	results := make([]Result, len(msgs))
-	var last uint64
+	var a *appender
 	err := s.update(func(tx *bolt.Tx) (bool, error) {
-		a := s.newAppender(tx)
+		a = s.newAppender(tx)
 		if err := a.addAll(msgs, results); err != nil {
 			return false, err
 		}
-		last = a.last
 		return a.changed, a.flush()
 	})
 	if err != nil {
 		return nil, fmt.Errorf("appending %d messages: %w", len(msgs), err)
 	}
-	s.announce(last)
+	a.reuse()
+	s.announce(a.last)
 	return results, nil
 }
 
@@ -89,16 +91,23 @@ func (s *Store) Append(msgs []*message.Message) ([]Result, error) {
 type appender struct {
 	messages, feeds, numbers, sequences, ids, forks *bolt.Bucket
 
+	key      [8]byte // memory for a key
 	last     uint64  // newest receive number
 	received float64 // receive time of the message last stored
 	now      float64 // milliseconds since 1970
 
 	states  map[refs.Feed]*feedState
 	entries []idEntry
-	idLen   int    // bytes of an id that the index keeps
-	slab    []byte // room for records
+	idLen   int // bytes of an id that the index keeps
 	changed bool
+
+	slabs *sync.Pool // of *[slabLen]byte
+	taken []*[slabLen]byte
+	slab  []byte // room for records: what is left of the last one taken
 }
+
+// slabLen is how many bytes of records share a piece of memory.
+const slabLen = 1 << 20
 
 // feedState is a feed that Append met.
 type feedState struct {
@@ -119,6 +128,7 @@ func (s *Store) newAppender(tx *bolt.Tx) *appender {
 		forks:     tx.Bucket(bucketForks),
 		now:       milliseconds(s.now()),
 		idLen:     s.idLen,
+		slabs:     &s.slabs,
 		states:    make(map[refs.Feed]*feedState),
 	}
 	a.messages.FillPercent = 1 // keys only ever ascend
@@ -215,7 +225,8 @@ func (a *appender) store(st *feedState, next message.Head, m *message.Message) (
 	a.received = a.tick()
 	rec := a.room(recordHeader + len(m.Value()))
 	putRecord(rec, header{received: a.received, number: st.number, seq: m.Seq(), id: m.ID()}, m.Value())
-	if err := a.messages.Put(rxKey(a.last), rec); err != nil {
+	binary.BigEndian.PutUint64(a.key[:], a.last) // which Put copies
+	if err := a.messages.Put(a.key[:], rec); err != nil {
 		return Result{}, err
 	}
 	st.head = next
@@ -237,13 +248,27 @@ func (a *appender) tick() float64 {
 
 // room returns n bytes that stay untouched until the transaction ends.
 func (a *appender) room(n int) []byte {
-	const slabLen = 1 << 20
+	if n > slabLen {
+		return make([]byte, n)
+	}
 	if n > len(a.slab) {
-		a.slab = make([]byte, max(n, slabLen))
+		slab, ok := a.slabs.Get().(*[slabLen]byte)
+		if !ok {
+			slab = new([slabLen]byte)
+		}
+		a.taken = append(a.taken, slab)
+		a.slab = slab[:]
 	}
 	b := a.slab[:n:n]
 	a.slab = a.slab[n:]
 	return b
+}
+
+// reuse gives the memory of the records back, when the transaction has ended.
+func (a *appender) reuse() {
+	for _, slab := range a.taken {
+		a.slabs.Put(slab)
+	}
 }
 
 // milliseconds returns t as SSB counts time.

@@ -40,8 +40,11 @@ func (s *Store) Holds(probes []Record, held []bool) error {
 
 // headOf returns the head of the probe's feed, zero if the store has none.
 func (r *reader) headOf(p *Record) (feedHead, error) {
-	v := r.feeds.Get(p.Feed[:])
-	if v == nil {
+	if r.heads == nil {
+		r.heads = r.feeds.Cursor()
+	}
+	found, v := r.heads.Seek(p.Feed[:])
+	if !bytes.Equal(found, p.Feed[:]) {
 		return feedHead{}, nil
 	}
 	return parseFeedHead(p.Feed[:], v)
@@ -53,10 +56,10 @@ func (r *reader) holds(feed feedHead, p *Record) bool {
 	if p.Seq < 1 || p.Seq > feed.seq {
 		return false
 	}
-	rx, err := lookupSeq(r.sequences, feed.number, p.Seq)
+	rx, err := r.rxAt(feed.number, p.Seq)
 	if err != nil {
 		return false
 	}
-	h, value, err := parseHeader(rx, r.messages.Get(rxKey(rx)))
+	h, value, err := parseHeader(rx, r.raw(rx))
 	return err == nil && h.seq == p.Seq && h.number == feed.number && bytes.Equal(value, p.Value)
 }

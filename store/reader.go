@@ -18,7 +18,9 @@ type reader struct {
 	number uint32 // the feed looked up last
 	feedID refs.Feed
 
-	records *bolt.Cursor // over messages; nil until it is needed
+	// Over messages, feeds and sequences; nil until they are needed. Bucket.Get
+	// would make a new one each time.
+	records, heads, chunks *bolt.Cursor
 
 	chunkAt  [8]byte // of the sequences looked up last
 	chunk    []byte
@@ -113,13 +115,20 @@ func (r *reader) at(number uint32, seq int64) (Record, error) {
 func (r *reader) rxAt(number uint32, seq int64) (uint64, error) {
 	key, slot := chunkKey(number, seq)
 	if !r.hasChunk || key != r.chunkAt {
-		r.chunkAt, r.chunk, r.hasChunk = key, r.sequences.Get(key[:]), true
+		if r.chunks == nil {
+			r.chunks = r.sequences.Cursor()
+		}
+		found, chunk := r.chunks.Seek(key[:])
+		if !bytes.Equal(found, key[:]) {
+			chunk = nil
+		}
+		r.chunkAt, r.chunk, r.hasChunk = key, chunk, true
 	}
 	return rxInChunk(r.chunk, slot, number, seq)
 }
 
 // raw returns the record with a receive number as it is stored, nil if there is
-// none. The cursor spares the memory that Bucket.Get takes each time.
+// none.
 func (r *reader) raw(rx uint64) []byte {
 	if r.records == nil {
 		r.records = r.messages.Cursor()

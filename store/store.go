@@ -82,6 +82,8 @@ type Store struct {
 	swap   sync.RWMutex // guards db for who has not writer, while it begins a transaction
 	db     *database
 
+	slabs sync.Pool // of *[slabLen]byte, for Append
+
 	mu      sync.Mutex    // guards what follows
 	id      [16]byte      // store id
 	last    uint64        // newest committed receive number

@@ -1,6 +1,8 @@
 package ingest
 
 import (
+	"slices"
+
 	"github.com/ssbsync/ssbsync/spec/message"
 	"github.com/ssbsync/ssbsync/spec/refs"
 	"github.com/ssbsync/ssbsync/store"
@@ -61,10 +63,17 @@ func (b *batch) raw(it *item) []byte { return b.buf[it.start:it.end] }
 // add copies a message into the batch.
 func (b *batch) add(raw []byte, pos int64, f fate) {
 	start := len(b.buf)
+	if n := start + len(raw); n > cap(b.buf) && start >= growing && n <= batchBytes {
+		b.buf = slices.Grow(b.buf, batchBytes-start)
+	}
 	b.buf = append(b.buf, raw...)
 	b.items = append(b.items, item{start: start, end: len(b.buf), pos: pos, fate: f})
 	b.charge += cost(len(raw))
 }
+
+// growing is how many bytes of a batch show that it will become a full one:
+// append would copy it ten times until then.
+const growing = batchBytes / 8
 
 // full reports whether the batch has no room for n more bytes.
 func (b *batch) full(n, messages int) bool {
