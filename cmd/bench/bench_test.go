@@ -291,11 +291,11 @@ func TestNumbers(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	for _, args := range [][]string{{"file"}, {"--rounds", "0"}, {"--keep", "x"}, {"--nonesuch"}, {"--only", "nonesuch"}} {
-		if _, err := parse(args); err == nil {
+		if _, err := parse(args, io.Discard); err == nil {
 			t.Errorf("%q was taken", args)
 		}
 	}
-	o, err := parse([]string{"--messages", "5", "--only", "import,read"})
+	o, err := parse([]string{"--messages", "5", "--only", "import,read"}, io.Discard)
 	if err != nil || o.messages != 5 || !(&bench{options: o}).wants("read") || (&bench{options: o}).wants("sizes") {
 		t.Errorf("%+v: %v", o, err)
 	}

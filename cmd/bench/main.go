@@ -14,6 +14,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -62,9 +63,10 @@ func known(names []string) bool {
 	return !slices.ContainsFunc(names, func(name string) bool { return !slices.Contains(parts[:], name) })
 }
 
-func parse(args []string) (options, error) {
+func parse(args []string, help io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(help)
 	flags.StringVar(&o.data, "data", "", "measure with this `FILE` of {key, value, timestamp} lines, .jsonl or .jsonl.zst (default: SSBSYNC_DATA, else the 2,000 messages in testdata)")
 	flags.IntVar(&o.messages, "messages", 0, "make a data set of `N` messages and measure with it; the same on every machine")
 	flags.IntVar(&o.feeds, "feeds", 1000, "of so many feeds (with --messages)")
@@ -91,7 +93,7 @@ func parse(args []string) (options, error) {
 }
 
 func run(ctx context.Context, args []string) (err error) {
-	o, err := parse(args)
+	o, err := parse(args, os.Stderr)
 	if err != nil {
 		return err
 	}
