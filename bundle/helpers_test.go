@@ -24,6 +24,20 @@ import (
 // feed, and the size of their lines.
 func dataSet(t testing.TB) (records []bundle.Record, raw int) {
 	t.Helper()
+	records = inOrder(t)
+	for _, r := range records {
+		raw += len(r.Value) + 1
+	}
+	slices.SortFunc(records, func(a, b bundle.Record) int {
+		return cmp.Or(a.Feed.Compare(b.Feed), cmp.Compare(a.Seq, b.Seq))
+	})
+	return records, raw
+}
+
+// inOrder returns the messages of the largest data set at hand in the order of
+// the file.
+func inOrder(t testing.TB) (records []bundle.Record) {
+	t.Helper()
 	name := filepath.Join(os.Getenv("SSBSYNC_DATA"), "fixtures-100k.jsonl.zst")
 	if os.Getenv("SSBSYNC_DATA") == "" {
 		name = filepath.Join("..", "testdata", "fixtures-2k.jsonl.zst")
@@ -41,16 +55,12 @@ func dataSet(t testing.TB) (records []bundle.Record, raw int) {
 	lines := bufio.NewScanner(z)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
-		r := parseRecord(t, lines.Bytes())
-		records, raw = append(records, r), raw+len(r.Value)+1
+		records = append(records, parseRecord(t, lines.Bytes()))
 	}
 	if err := lines.Err(); err != nil {
 		t.Fatal(err)
 	}
-	slices.SortFunc(records, func(a, b bundle.Record) int {
-		return cmp.Or(a.Feed.Compare(b.Feed), cmp.Compare(a.Seq, b.Seq))
-	})
-	return records, raw
+	return records
 }
 
 func parseRecord(t testing.TB, line []byte) bundle.Record {
