@@ -29,6 +29,7 @@ func (p *program) commands() []*cli.Command {
 		p.histCommand(),
 		p.getCommand(),
 		p.linksCommand(),
+		p.searchCommand(),
 		p.privateCommand(),
 		p.blobsCommand(),
 		p.followCommand(),

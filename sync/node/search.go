@@ -19,26 +19,30 @@ import (
 const searchWindow = 1000
 
 // searchQuery sends the messages whose text has all words of a query, or words
-// that begin so: search.query({query, limit}) or search.query(query). As with
-// npm ssb-search those come first to which others that are found link, then
-// the newest; words of fewer than three characters do not count.
+// that begin so: search.query({query, limit, rank}) or search.query(query). As
+// with npm ssb-search those come first to which others that are found link, then
+// the newest; words of fewer than three characters do not count. With rank false
+// those come first that arrived last.
 func (n *Node) searchQuery(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stream) error {
-	words, limit, err := parseSearch(argument(c, 0))
-	if err != nil || len(words) == 0 {
+	o, err := parseSearch(argument(c, 0))
+	if err != nil || len(o.words) == 0 {
 		return err
 	}
 	if _, err := n.catchUpViews(ctx); err != nil {
 		return err
 	}
-	s := newSender(st, &query{Limit: limit})
+	s := newSender(st, &query{Limit: o.limit})
 	for before := uint64(0); !s.done(); {
-		list, err := n.views.Search(words, before, searchWindow)
+		list, err := n.views.Search(o.words, before, o.window())
 		if err != nil || len(list) == 0 {
 			return err
 		}
-		found, err := n.found(ctx, words, list)
+		found, err := n.found(ctx, o.words, list)
 		if err != nil {
 			return err
+		}
+		if o.rank {
+			rank(found)
 		}
 		for _, f := range found {
 			if s.done() {
@@ -53,25 +57,41 @@ func (n *Node) searchQuery(ctx context.Context, c *muxrpc.Call, st *muxrpc.Strea
 	return nil
 }
 
+// searchOptions are the arguments of search.query.
+type searchOptions struct {
+	words []string
+	limit int64 // -1 is none
+	rank  bool
+}
+
+// window is how many messages are looked up at once.
+func (o *searchOptions) window() int {
+	if o.rank {
+		return searchWindow
+	}
+	return walkPage
+}
+
 // parseSearch reads the arguments of search.query. What is no text has no
 // words.
-func parseSearch(raw json.RawMessage) (words []string, limit int64, err error) {
+func parseSearch(raw json.RawMessage) (searchOptions, error) {
 	var text string
 	var o struct {
 		Query json.RawMessage `json:"query"`
 		Limit *float64        `json:"limit"`
+		Rank  setting         `json:"rank"`
 	}
-	limit = -1
+	limit := int64(-1)
 	if json.Unmarshal(raw, &text) != nil {
 		if !falsy(raw) && json.Unmarshal(raw, &o) != nil {
-			return nil, 0, usage("search.query takes {query, limit}")
+			return searchOptions{}, usage("search.query takes {query, limit}")
 		}
 		if o.Limit != nil && *o.Limit >= 1 {
 			limit = whole(*o.Limit)
 		}
 		_ = json.Unmarshal(o.Query, &text) // else it is no text
 	}
-	return views.QueryWords(text), limit, nil
+	return searchOptions{views.QueryWords(text), limit, o.Rank != settingFalse}, nil
 }
 
 // hit is a message that was found.
@@ -91,10 +111,9 @@ func (h *hit) format() []byte {
 	return append(item, '}')
 }
 
-// found reads the messages that have the words, and orders them.
+// found reads the messages that have the words.
 func (n *Node) found(ctx context.Context, words []string, list []uint64) ([]*hit, error) {
 	var all []*hit
-	byID := map[string]*hit{}
 	for _, rx := range list {
 		rec, err := n.record(rx)
 		if err == nil {
@@ -107,9 +126,17 @@ func (n *Node) found(ctx context.Context, words []string, list []uint64) ([]*hit
 		if rec == nil || json.Unmarshal(ecmajson.Get(contentOf(rec), "text"), &text) != nil || !views.Matches(words, text) {
 			continue
 		}
-		h := &hit{rec: rec, at: claimedTime(*rec)}
-		all = append(all, h)
-		byID[rec.ID.String()] = h
+		all = append(all, &hit{rec: rec, at: claimedTime(*rec)})
+	}
+	return all, nil
+}
+
+// rank orders messages by how many of the others link to them, then by the time
+// their authors claim.
+func rank(all []*hit) {
+	byID := map[string]*hit{}
+	for _, h := range all {
+		byID[h.rec.ID.String()] = h
 	}
 	for _, h := range all {
 		eachLink(h.rec, func(_, dest []byte) {
@@ -119,7 +146,6 @@ func (n *Node) found(ctx context.Context, words []string, list []uint64) ([]*hit
 		})
 	}
 	slices.SortStableFunc(all, func(a, b *hit) int { return cmp.Or(cmp.Compare(b.rank, a.rank), cmp.Compare(b.at, a.at)) })
-	return all, nil
 }
 
 // tangleBranch answers the heads of a thread, in order: tangle.branch(root).
