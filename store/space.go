@@ -10,8 +10,8 @@ import (
 )
 
 // Space returns the size of the file and how many bytes of it hold nothing,
-// which Compact gives back, and often more. The store fills them again before the file
-// grows.
+// which Compact gives back, and often more. The store fills them again before
+// the file grows.
 func (s *Store) Space() (size, unused int64, err error) {
 	for range 3 { // the page that says it may be overwritten by the next commit but one
 		err = s.viewFile(func(tx *bolt.Tx, file *os.File) (err error) {
