@@ -14,6 +14,10 @@ type book struct {
 	counts [Sympathy + 1]int // of wants by origin
 	pushes map[refs.Blob]*push
 
+	// released has the numbers of what was wanted and is not any more, for those
+	// who want it for our sake.
+	released map[refs.Blob]uint64
+
 	// log has what to announce by number, ascending. An entry whose number is
 	// not that of its blob any more is passed over.
 	log  []entry
@@ -43,7 +47,27 @@ type push struct {
 }
 
 func newBook() *book {
-	return &book{wants: make(map[refs.Blob]*want), pushes: make(map[refs.Blob]*push)}
+	return &book{wants: make(map[refs.Blob]*want), pushes: make(map[refs.Blob]*push), released: make(map[refs.Blob]uint64)}
+}
+
+const (
+	// releasedHops is so far away that nobody wants a blob out of sympathy: a
+	// want of it says only that we lack the blob. The protocol has no other way
+	// to take a want back.
+	releasedHops = -1000
+
+	// maxReleased bounds those that are remembered. Who was not told keeps a want
+	// until we disconnect.
+	maxReleased = 1 << 13
+)
+
+// release no longer wants a blob that has not come, and says so.
+func (b *book) release(id refs.Blob) {
+	b.drop(id)
+	if len(b.released) >= maxReleased {
+		clear(b.released)
+	}
+	b.released[id] = b.announce(id)
 }
 
 // add wants a blob, or wants it more than before, and reports whether that is
@@ -51,6 +75,7 @@ func newBook() *book {
 func (b *book) add(id refs.Blob, hops int, origin Origin) (*want, bool) {
 	w := b.wants[id]
 	if w == nil {
+		delete(b.released, id)
 		w = &want{hops: hops, origin: origin}
 		b.wants[id] = w
 		b.counts[origin]++
@@ -94,7 +119,7 @@ const slack = 1024
 
 // compact removes what is out of date once that is most of the log.
 func (b *book) compact() {
-	if len(b.log) <= 2*(len(b.wants)+len(b.pushes))+slack {
+	if len(b.log) <= 2*(len(b.wants)+len(b.pushes)+len(b.released))+slack {
 		return
 	}
 	b.log = slices.Clip(slices.DeleteFunc(b.log, func(e entry) bool { return b.note(e).number == 0 }))
@@ -108,16 +133,20 @@ func (b *book) note(e entry) note {
 	if w := b.wants[e.id]; w != nil && w.number == e.number {
 		return note{e.id, int64(w.hops)}
 	}
+	if number := b.released[e.id]; number != 0 && number == e.number {
+		return note{e.id, releasedHops}
+	}
 	return note{}
 }
 
 // after returns what is announced after a number, at most limit notes, and the
-// number to go on from.
-func (b *book) after(number uint64, limit int) (notes []note, next uint64) {
+// number to go on from. Of what was released up to the number heard nothing is
+// said to who has not heard that it was wanted.
+func (b *book) after(number, heard uint64, limit int) (notes []note, next uint64) {
 	i, _ := slices.BinarySearchFunc(b.log, number+1, func(e entry, n uint64) int { return cmp.Compare(e.number, n) })
 	for ; i < len(b.log) && len(notes) < limit; i++ {
 		number = b.log[i].number
-		if n := b.note(b.log[i]); n.number != 0 {
+		if n := b.note(b.log[i]); n.number != 0 && (n.number != releasedHops || number > heard) {
 			notes = append(notes, n)
 		}
 	}

@@ -45,8 +45,9 @@ type Config struct {
 	Pushy int
 
 	// Room, when set, is asked before a blob of some bytes is fetched. An
-	// error holds off blobs of that origin for Limits.Retry.
-	Room func(origin Origin, size int64) error
+	// error holds off blobs of that origin for Limits.Retry. The room is kept
+	// until done is called, when the blob is stored or the fetch has failed.
+	Room func(origin Origin, size int64) (done func(), err error)
 
 	// Fetching, when set, is called before a blob that was fetched is stored.
 	// An error keeps it from being stored.
@@ -72,8 +73,10 @@ type Limits struct {
 	Burst int     // wants that a peer may send at once; default 131,072
 	Rate  float64 // wants a second that it may send then; default 2,000
 
-	Idle     time.Duration // that a peer may be silent while we fetch; default 30 s
+	Idle     time.Duration // that a peer may be silent while we fetch, or deaf while we serve it; default 30 s
 	Slowest  int64         // bytes a second that a peer must send; default 4,096
+	Patience time.Duration // after which a slow fetch makes place for others; default 1 min
+	Brisk    int64         // bytes a second of fetches that do not; default 16,384
 	Backoff  time.Duration // that a peer is left alone after one failure; default 250 ms
 	Backoffs time.Duration // after many; default 5 min
 	Retry    time.Duration // after there was no room; default 30 s
@@ -93,6 +96,8 @@ func (l Limits) withDefaults() Limits {
 	l.Rate = cmp.Or(l.Rate, 2000)
 	l.Idle = cmp.Or(l.Idle, 30*time.Second)
 	l.Slowest = cmp.Or(l.Slowest, 4096)
+	l.Patience = cmp.Or(l.Patience, time.Minute)
+	l.Brisk = cmp.Or(l.Brisk, 16<<10)
 	l.Backoff = cmp.Or(l.Backoff, 250*time.Millisecond)
 	l.Backoffs = cmp.Or(l.Backoffs, 5*time.Minute)
 	l.Retry = cmp.Or(l.Retry, 30*time.Second)

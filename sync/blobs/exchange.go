@@ -19,8 +19,9 @@ type Exchange struct {
 	mu       sync.Mutex // guards what follows
 	book     *book
 	peers    map[refs.Feed]*peer
-	known    int // wants of all peers that are remembered
-	fetching int
+	known    int                     // wants of all peers that are remembered
+	fetching int                     // not counting slow ones
+	slow     map[*fetch]struct{}     // fetches that have made place for others
 	heldOff  [Sympathy + 1]time.Time // no blobs of that origin before
 	finished []refs.Blob             // pushes to forget
 
@@ -34,7 +35,7 @@ func New(c Config) (*Exchange, error) {
 		return nil, err
 	}
 	e := &Exchange{
-		cfg: c, book: newBook(), peers: make(map[refs.Feed]*peer), retry: make(chan struct{}, 1),
+		cfg: c, book: newBook(), peers: make(map[refs.Feed]*peer), slow: make(map[*fetch]struct{}), retry: make(chan struct{}, 1),
 		gets: make(chan struct{}, c.Limits.AllGets),
 	}
 	return e, e.load()
@@ -75,7 +76,8 @@ func (e *Exchange) arrived(list []blobs.Info) error {
 			if w.origin == Asked {
 				asked = append(asked, info.ID)
 			}
-			e.dropWant(info.ID, w)
+			e.endWant(info.ID, w)
+			e.book.drop(info.ID)
 		}
 		for _, p := range e.peers {
 			p.arrived(info)
@@ -107,12 +109,25 @@ func (e *Exchange) sweep() error {
 	return e.arrived(here)
 }
 
-// dropWant no longer wants a blob. The caller holds e.mu.
+// dropWant no longer wants a blob, though it has not come. The caller holds
+// e.mu.
 func (e *Exchange) dropWant(id refs.Blob, w *want) {
+	e.endWant(id, w)
+	e.book.release(id)
+	e.wakeAll()
+}
+
+// endWant forgets what was noted of peers for a want, and ends slow fetches. The
+// caller holds e.mu.
+func (e *Exchange) endWant(id refs.Blob, w *want) {
 	for _, p := range w.askers {
 		delete(p.sympathy, id)
 	}
-	e.book.drop(id)
+	for f := range e.slow {
+		if f.id == id {
+			f.stop()
+		}
+	}
 	for _, p := range e.peers {
 		delete(p.offers, id)
 	}

@@ -3,6 +3,7 @@ package blobs_test
 import (
 	"bytes"
 	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"github.com/ssbsync/ssbsync/spec/refs"
@@ -223,16 +224,17 @@ func TestUnwant(t *testing.T) {
 // TestRoom holds off what there is no room for, and goes on when there is.
 func TestRoom(t *testing.T) {
 	full := make(chan struct{})
-	room := func(origin blobs.Origin, size int64) error {
+	var kept atomic.Int64
+	room := func(origin blobs.Origin, size int64) (func(), error) {
 		select {
 		case <-full:
-			return nil
 		default:
+			if origin != blobs.Asked {
+				return nil, fmt.Errorf("no room for %d bytes", size)
+			}
 		}
-		if origin == blobs.Asked {
-			return nil
-		}
-		return fmt.Errorf("no room for %d bytes", size)
+		kept.Add(size)
+		return func() { kept.Add(-size) }, nil
 	}
 	a := newNode(t, 1, blobs.Config{Room: room, Limits: blobs.Limits{Retry: 1}})
 	b := newNode(t, 2, blobs.Config{})
@@ -246,6 +248,7 @@ func TestRoom(t *testing.T) {
 	}
 	close(full)
 	a.gets(id)
+	until(t, "no room is kept any more", func() bool { return kept.Load() == 0 })
 }
 
 // TestFrames: what is written is read, and what others write.

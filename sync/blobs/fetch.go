@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ssbsync/ssbsync/spec/muxrpc"
@@ -21,6 +23,9 @@ type fetch struct {
 	id      refs.Blob
 	size    int64 // as claimed
 	origin  Origin
+
+	got  atomic.Int64 // bytes so far
+	stop func()
 }
 
 // schedule starts fetches as far as places and offers go. The caller holds
@@ -35,8 +40,13 @@ func (e *Exchange) schedule() {
 		e.book.wants[f.id].source = f.peer
 		f.peer.fetching = true
 		e.fetching++
-		ctx := f.peer.ctx
-		f.peer.work.Go(func() { e.run(ctx, f) })
+		session := f.peer.ctx
+		ctx, stop := context.WithCancelCause(session)
+		f.stop = func() { stop(errSlow) }
+		f.peer.work.Go(func() {
+			defer stop(nil)
+			e.run(session, ctx, f)
+		})
 	}
 }
 
@@ -59,7 +69,7 @@ func (e *Exchange) choose(now time.Time) *fetch {
 				continue
 			}
 			if best == nil || w.origin < best.origin || w.origin == best.origin && w.order > order {
-				best, order = &fetch{p, p.session, id, size, w.origin}, w.order
+				best, order = &fetch{peer: p, session: p.session, id: id, size: size, origin: w.origin}, w.order
 			}
 		}
 	}
@@ -69,18 +79,76 @@ func (e *Exchange) choose(now time.Time) *fetch {
 // errNoRoom says that there is no room for a blob, which is nobody's fault.
 var errNoRoom = errors.New("no room")
 
-// run fetches a blob and draws the conclusions.
-func (e *Exchange) run(ctx context.Context, f *fetch) {
+// hurry looks now and then whether a fetch is slow, until ctx ends. One that is
+// takes no place of others any more, and what it fetches may be fetched from
+// others: whoever sends drop by drop holds up nobody but himself.
+func (e *Exchange) hurry(ctx context.Context, f *fetch) {
+	last := int64(0)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(e.cfg.Limits.Patience):
+		}
+		got := f.got.Load()
+		if float64(got-last) < float64(e.cfg.Limits.Brisk)*e.cfg.Limits.Patience.Seconds() {
+			e.makePlace(ctx, f)
+			return
+		}
+		last = got
+	}
+}
+
+// makePlace lets others pass a slow fetch; when there are many of them already it
+// ends.
+func (e *Exchange) makePlace(ctx context.Context, f *fetch) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if ctx.Err() != nil {
+		return
+	}
+	if len(e.slow) >= slowShare*e.cfg.Limits.Fetches {
+		f.stop()
+		return
+	}
+	e.fetching--
+	e.slow[f] = struct{}{}
+	if w := e.book.wants[f.id]; w != nil && w.source == f.peer {
+		w.source = nil
+	}
+	e.schedule()
+}
+
+// slowShare is how many slow fetches there may be for each place.
+const slowShare = 3
+
+// run fetches a blob and draws the conclusions. The fetch ends with ctx, which
+// ends with the session.
+func (e *Exchange) run(session, ctx context.Context, f *fetch) {
+	watched, done := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { e.hurry(watched, f) })
 	info, err := e.get(ctx, f)
+	done()
+	watch.Wait()
 	if err == nil {
 		err = e.arrived([]blobs.Info{info})
 	}
+	e.concluded(session, f, err)
+}
+
+// concluded draws the conclusions of a fetch that is over.
+func (e *Exchange) concluded(ctx context.Context, f *fetch, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.fetching--
+	if _, slow := e.slow[f]; slow {
+		delete(e.slow, f)
+	} else {
+		e.fetching--
+	}
 	p := f.peer
 	p.fetching = false
-	if w := e.book.wants[f.id]; w != nil {
+	if w := e.book.wants[f.id]; w != nil && w.source == p {
 		if w.source = nil; len(w.askers) == 0 && w.origin == Sympathy {
 			e.dropWant(f.id, w) // who asked is gone
 		}
@@ -107,9 +175,11 @@ func (e *Exchange) run(ctx context.Context, f *fetch) {
 // get fetches a blob and stores it.
 func (e *Exchange) get(ctx context.Context, f *fetch) (info blobs.Info, err error) {
 	if e.cfg.Room != nil {
-		if err := e.cfg.Room(f.origin, f.size); err != nil {
+		done, err := e.cfg.Room(f.origin, f.size)
+		if err != nil {
 			return info, fmt.Errorf("%w: %v", errNoRoom, err)
 		}
+		defer done()
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, e.cfg.Limits.Idle+time.Duration(f.size/e.cfg.Limits.Slowest)*time.Second, errSlow)
 	defer cancel()
@@ -175,6 +245,7 @@ func (e *Exchange) receive(ctx context.Context, f *fetch, w io.Writer) error {
 		if _, err := w.Write(item.Body); err != nil {
 			return ours(err)
 		}
+		f.got.Add(int64(len(item.Body)))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/ssbsync/ssbsync/spec/muxrpc"
 	"github.com/ssbsync/ssbsync/spec/refs"
@@ -25,8 +26,23 @@ func (e *Exchange) Give(ctx context.Context, remote refs.Feed, st *muxrpc.Stream
 		return err
 	}
 	defer r.Close()
-	return Send(ctx, st, r)
+	ctx, deaf := context.WithCancelCause(ctx)
+	defer deaf(nil)
+	watch := time.AfterFunc(e.cfg.Limits.Idle, func() { deaf(errDeaf) })
+	defer watch.Stop()
+	return Send(ctx, st, readerFunc(func(p []byte) (int, error) { // what was read before is sent
+		watch.Reset(e.cfg.Limits.Idle)
+		return r.Read(p)
+	}))
 }
+
+// errDeaf ends serving a peer that does not take what it asked for: others wait
+// for its place.
+var errDeaf = errors.New("the peer does not read")
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // Send sends what r gives, in packets. Nothing makes no packet at all: an empty
 // one is a goodbye to JavaScript peers.

@@ -27,7 +27,7 @@ type peer struct {
 
 	wants    map[refs.Blob]struct{} // what it lacks, as far as is remembered
 	all      bool                   // it wants more than that: it is told of everything
-	sympathy map[refs.Blob]struct{} // what we want for it
+	sympathy map[refs.Blob]int      // what we want for it, and the hops of that
 	offers   map[refs.Blob]int64    // sizes of what it has and we want
 	replies  []note                 // to what it asked
 
@@ -45,7 +45,7 @@ func (e *Exchange) enter(id refs.Feed) *peer {
 	if p == nil {
 		p = &peer{
 			e: e, id: id, wants: make(map[refs.Blob]struct{}),
-			sympathy: make(map[refs.Blob]struct{}), offers: make(map[refs.Blob]int64),
+			sympathy: make(map[refs.Blob]int), offers: make(map[refs.Blob]int64),
 			gets: make(chan struct{}, e.cfg.Limits.Gets),
 		}
 		e.peers[id] = p
@@ -83,6 +83,26 @@ func (e *Exchange) unsympathise(p *peer, id refs.Blob) {
 	}
 	if len(w.askers) == 0 && w.origin == Sympathy && w.source == nil {
 		e.dropWant(id, w)
+		return
+	}
+	e.reconsider(id, w)
+}
+
+// reconsider sets the hops of a want of others to those of the nearest of them:
+// two peers that want it for each other's sake alone come to an end, as they move
+// it further away from each other. The caller holds e.mu.
+func (e *Exchange) reconsider(id refs.Blob, w *want) {
+	if w.origin != Sympathy || len(w.askers) == 0 {
+		return
+	}
+	nearest := w.askers[0].sympathy[id]
+	for _, asker := range w.askers[1:] {
+		nearest = max(nearest, asker.sympathy[id])
+	}
+	if w.hops != nearest {
+		w.hops = nearest
+		w.number = e.book.announce(id)
+		e.wakeAll()
 	}
 }
 
@@ -201,11 +221,13 @@ func (e *Exchange) take(ctx context.Context, p *peer, page []note, budget *bucke
 func (e *Exchange) sort(p *peer, page []note, here map[refs.Blob]int64) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	offers := false
 	for _, n := range page {
 		size, held := here[n.id]
 		switch {
 		case n.number > 0:
 			p.has(n.id, n.number)
+			offers = true
 		case held && size > 0:
 			p.replies = append(p.replies, note{n.id, size})
 		case !held:
@@ -213,7 +235,9 @@ func (e *Exchange) sort(p *peer, page []note, here map[refs.Blob]int64) {
 		}
 	}
 	p.wake()
-	e.schedule()
+	if offers {
+		e.schedule()
+	}
 }
 
 // drained waits until what the peer asked before was mostly answered: who does
@@ -266,15 +290,19 @@ func (p *peer) lacks(id refs.Blob, hops int64) {
 		}
 	}
 	delete(p.offers, id)
+	_, mine := p.sympathy[id]
 	if hops-1 < -int64(e.cfg.Sympathy) {
+		if mine {
+			e.unsympathise(p, id)
+		}
 		return
 	}
 	w := e.book.wants[id]
-	if _, mine := p.sympathy[id]; mine || w != nil && w.origin != Sympathy {
-		if mine {
-			e.book.add(id, int(hops-1), Sympathy)
-			e.wakeAll()
-		}
+	if mine && w != nil {
+		p.sympathy[id] = int(hops - 1)
+		e.reconsider(id, w)
+	}
+	if mine || w != nil && w.origin != Sympathy {
 		return
 	}
 	if len(p.sympathy) >= e.cfg.Limits.PeerSympathy || w == nil && e.book.counts[Sympathy] >= e.cfg.Limits.AllSympathy {
@@ -285,7 +313,7 @@ func (p *peer) lacks(id refs.Blob, hops int64) {
 	}
 	w, news := e.book.add(id, int(hops-1), Sympathy)
 	w.askers = append(w.askers, p)
-	p.sympathy[id] = struct{}{}
+	p.sympathy[id] = int(hops - 1)
 	if news {
 		e.wakeAll()
 	}

@@ -14,6 +14,7 @@ type outlet struct {
 	more chan struct{} // capacity 1: there may be something to tell
 	over chan struct{} // closed when another one took its place
 	next uint64        // number in the book up to which it was told
+	from uint64        // number in the book when it began
 }
 
 // ServeWants serves blobs.createWants to a peer, until ctx or the stream ends, or
@@ -46,6 +47,7 @@ func (p *peer) listen() *outlet {
 	o := &outlet{more: make(chan struct{}, 1), over: make(chan struct{})}
 	p.e.mu.Lock()
 	defer p.e.mu.Unlock()
+	o.from = p.e.book.last
 	if p.outlet != nil {
 		close(p.outlet.over)
 	}
@@ -71,7 +73,7 @@ func (e *Exchange) news(p *peer, o *outlet) []note {
 	if p.replies = p.replies[n:]; len(p.replies) == 0 {
 		p.replies = nil
 	}
-	more, next := e.book.after(o.next, maxNotes-n)
+	more, next := e.book.after(o.next, o.from, maxNotes-n)
 	o.next = next
 	return append(notes, more...)
 }

@@ -55,7 +55,7 @@ func (s *server) listenHTTP(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listening for browsers: %w", err)
 	}
-	s.http = l
+	s.http = newFewListener(l, maxBrowsers)
 	return nil
 }
 
@@ -75,7 +75,7 @@ func (s *server) serveHTTP(ctx context.Context) error {
 	}
 	h := &blobHandler{s.node.blobs, s.http.Addr().(*net.TCPAddr).Port}
 	srv := &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, WriteTimeout: 5 * time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(s.node.options.Log.Handler(), slog.LevelDebug),
 	}
 	defer context.AfterFunc(ctx, func() { srv.Close() })()

@@ -2,6 +2,7 @@ package node
 
 import (
 	"cmp"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -105,26 +106,49 @@ func (b *blobKeeper) own(id refs.Blob) error {
 	})
 }
 
-// room makes room for a blob that is to be fetched, or says why there is none.
-func (b *blobKeeper) room(origin blobs.Origin, size int64) error {
+// room makes room for a blob that is to be fetched, or says why there is none. It
+// is kept until done is called.
+func (b *blobKeeper) room(origin blobs.Origin, size int64) (done func(), err error) {
 	if err := b.node.room(); err != nil {
-		return err
+		return nil, err
+	}
+	// What was published a moment ago must not be removed.
+	if err := b.catchUp(context.Background()); err != nil {
+		return nil, err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := b.load(); err != nil {
-		return err
+		return nil, err
 	}
+	if err := b.makeRoom(origin, size); err != nil {
+		return nil, err
+	}
+	b.kept[origin] += size
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.kept[origin] -= size
+	}, nil
+}
+
+// makeRoom removes what a blob that is to be fetched is to replace, those counted
+// that are being fetched. The caller holds b.mu.
+func (b *blobKeeper) makeRoom(origin blobs.Origin, size int64) error {
 	quota := b.settings.Quota
 	if origin == blobs.Sympathy {
 		share := quota / sympathyShare
-		if over := b.taken(blobs.Sympathy) + size - share; over > 0 {
+		if over := b.taken(blobs.Sympathy) + b.kept[blobs.Sympathy] + size - share; over > 0 {
 			if err := b.collect(over, blobs.Sympathy); err != nil {
 				return err
 			}
 		}
 	}
-	if over := b.bytes + size - quota; over > 0 {
+	fetching := int64(0)
+	for _, n := range b.kept {
+		fetching += n
+	}
+	if over := b.bytes + fetching + size - quota; over > 0 {
 		return b.collect(over, blobs.Asked)
 	}
 	return nil

@@ -191,7 +191,7 @@ func (b *blobKeeper) referenced(ctx context.Context, keep func(feed refs.Feed, s
 	return ids, err
 }
 
-// isReferenced reports whether a feed that matters refers to a blob.
+// isReferenced reports whether a feed that matters refers to a blob, or our own.
 func (b *blobKeeper) isReferenced(id refs.Blob) (bool, error) {
 	for from := []byte(nil); ; {
 		rows, err := b.node.store.Table(blobRefTable).Scan(id[:], from, 0)
@@ -199,7 +199,7 @@ func (b *blobKeeper) isReferenced(id refs.Blob) (bool, error) {
 			return false, err
 		}
 		for _, row := range rows {
-			if r, ok := readReference(row); ok && b.matters(r.feed) {
+			if r, ok := readReference(row); ok && (r.feed == b.node.keys.Feed() || b.matters(r.feed)) {
 				return true, nil
 			}
 		}

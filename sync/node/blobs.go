@@ -32,7 +32,8 @@ type blobKeeper struct {
 	mu      sync.Mutex // guards what follows
 	loaded  bool       // the next two are those of the store
 	fetched map[refs.Blob]fetchedBlob
-	bytes   int64 // of fetched
+	bytes   int64                     // of fetched
+	kept    [blobs.Sympathy + 1]int64 // room for what is being fetched, in bytes
 }
 
 // openBlobs opens the folder of blobs.

@@ -414,8 +414,15 @@ func (b *blobKeeper) ls(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stream) 
 	return b.sendAdded(ctx, st, last, long)
 }
 
-// changes sends the ids of the blobs that come.
+// changes sends the ids of the blobs that come, to the user and his apps. To
+// strangers, who may call it, it sends nothing: who knows the id of a blob can
+// get it, and which ones are added here, or come with private messages, is none
+// of their business. What they want they are told by createWants.
 func (b *blobKeeper) changes(ctx context.Context, _ *muxrpc.Call, st *muxrpc.Stream) error {
+	if remote, _, ok := gossip.Remote(ctx); ok && !b.node.isMaster(remote) {
+		<-ctx.Done()
+		return nil
+	}
 	return b.sendAdded(ctx, st, b.files.Last(), false)
 }
 

@@ -53,9 +53,11 @@ func (b stickBlobs) Get(id refs.Blob) ([]byte, error) { return b.files.ReadAll(i
 
 // Put implements stick.Blobs.
 func (b stickBlobs) Put(id refs.Blob, data []byte) error {
-	if err := b.room(blobs.Referenced, int64(len(data))); err != nil {
+	done, err := b.room(blobs.Referenced, int64(len(data)))
+	if err != nil {
 		return fmt.Errorf("%w: %v", stick.ErrNoRoom, err)
 	}
+	defer done()
 	if err := b.fetching(id, int64(len(data)), blobs.Referenced); err != nil {
 		return err
 	}
