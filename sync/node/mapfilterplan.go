@@ -113,7 +113,7 @@ func isRange(rule []byte) bool {
 // exactText returns the text of a rule that names one string, as it is spelt in
 // JSON without quotes, or nil.
 func exactText(rule []byte) []byte {
-	if len(rule) > 2 && rule[0] == '"' {
+	if len(rule) >= 2 && rule[0] == '"' {
 		return rule[1 : len(rule)-1]
 	}
 	return nil

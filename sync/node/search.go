@@ -16,7 +16,7 @@ import (
 
 // searchWindow is how many of the newest messages that are found are ordered by
 // rank. Those that are older follow, the newest first.
-const searchWindow = 1000
+const searchWindow = 500
 
 // searchQuery sends the messages whose text has all words of a query, or words
 // that begin so: search.query({query, limit, rank}) or search.query(query). As
@@ -111,6 +111,12 @@ func (h *hit) format() []byte {
 	return append(item, '}')
 }
 
+// hasWords looks into a message for words.
+func hasWords(rec *store.Record, words []string) bool {
+	var text string
+	return json.Unmarshal(ecmajson.Get(contentOf(rec), "text"), &text) == nil && views.Matches(words, text)
+}
+
 // found reads the messages that have the words.
 func (n *Node) found(ctx context.Context, words []string, list []uint64) ([]*hit, error) {
 	var all []*hit
@@ -122,8 +128,7 @@ func (n *Node) found(ctx context.Context, words []string, list []uint64) ([]*hit
 		if err != nil {
 			return nil, err
 		}
-		var text string
-		if rec == nil || json.Unmarshal(ecmajson.Get(contentOf(rec), "text"), &text) != nil || !views.Matches(words, text) {
+		if rec == nil || !views.Exact(words) && !hasWords(rec, words) {
 			continue
 		}
 		all = append(all, &hit{rec: rec, at: claimedTime(*rec)})

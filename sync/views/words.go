@@ -1,6 +1,7 @@
 package views
 
 import (
+	"slices"
 	"unicode"
 	"unicode/utf8"
 )
@@ -48,6 +49,12 @@ func Words(text string) []string {
 // isDense reports whether r is of a script without spaces.
 func isDense(r rune) bool {
 	return r > 0x0e00 && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer)
+}
+
+// Exact reports whether the messages that Search finds have the words, and need
+// not be looked into: no word is so long that it was cut.
+func Exact(words []string) bool {
+	return !slices.ContainsFunc(words, func(word string) bool { return len(word) > cut-utf8.UTFMax })
 }
 
 // QueryWords returns the words of a query that count.
