@@ -23,8 +23,9 @@ const (
 	rowStore   = "store on disk"
 )
 
-// add adds a row of ours.
+// add adds a row of ours, and says it at once: large data sets take long.
 func (b *bench) add(name string, m measure) {
+	b.say("%s: %s", name, joined(b.cell(m), perMessage(m.cpu, m.messages), times(m.ofWall), times(m.ofCPU), mebibytes(m.anon)))
 	b.rows = append(b.rows, row{name: name, ours: m, others: map[string]measure{}})
 }
 
@@ -32,7 +33,7 @@ func (b *bench) add(name string, m measure) {
 func (b *bench) beside(name, program string, m measure) {
 	i := slices.IndexFunc(b.rows, func(r row) bool { return r.name == name })
 	if i < 0 {
-		b.add(name, measure{})
+		b.rows = append(b.rows, row{name: name, others: map[string]measure{}})
 		i = len(b.rows) - 1
 	}
 	b.rows[i].others[program] = m
