@@ -2,4 +2,4 @@
 
 package bundle_test
 
-const randomCuts = 100
+const randomCuts = 40

@@ -147,10 +147,10 @@ func TestBackupDamaged(t *testing.T) {
 	t.Logf("%d positions of %d bytes", tried, len(file))
 }
 
-// spots are the first and the last 1,000 positions and some in between.
+// spots are the first and the last positions and as many in between.
 func spots(size int) (at []int) {
 	random := rand.New(rand.NewPCG(1, 2))
-	for i := range min(1000, size/2) {
+	for i := range min(backupSpots, size/2) {
 		at = append(at, i, size-1-i, random.IntN(size))
 	}
 	return at

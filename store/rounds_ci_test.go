@@ -6,4 +6,5 @@ package store_test
 const (
 	rottenRounds = 5000
 	killRounds   = 200
+	backupSpots  = 1000 // at each end of a backup, and between
 )

@@ -106,7 +106,7 @@ func TestSecretMangled(t *testing.T) {
 	secret := base64.StdEncoding.EncodeToString(pair.Private())
 	cases, read := 0, 0
 	for i := range file {
-		for _, flip := range []byte{1, 2, 4, 8, 16, 32, 64, 0xff ^ file[i], '#' ^ file[i], '"' ^ file[i], '\n' ^ file[i]} {
+		for _, flip := range []byte{1 << (i % 7), 0xff ^ file[i], '#' ^ file[i], '"' ^ file[i], '\n' ^ file[i]} {
 			mangled := bytes.Clone(file)
 			mangled[i] ^= flip
 			cases++

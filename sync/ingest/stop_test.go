@@ -137,7 +137,7 @@ func canceled() context.Context {
 // Run ends at a random moment: what Add took is stored, nothing else, and
 // another run completes it.
 func TestStopAnywhere(t *testing.T) {
-	for seed := range uint64(6 * series) {
+	for seed := range uint64(2 * series) {
 		s := openStore(t)
 		r := startOn(t, s, small())
 		in := r.Open(ingest.Source{})
