@@ -169,6 +169,7 @@ func (b *blobKeeper) add(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stream)
 			return usage("blobs.add: takes bytes or text")
 		}
 		if _, err := w.Write(item.Body); err != nil {
+			b.warnNotStored(err)
 			return spaceError(err)
 		}
 	}
@@ -177,6 +178,12 @@ func (b *blobKeeper) add(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stream)
 		return spaceError(err)
 	}
 	return b.own(info.ID)
+}
+
+// warnNotStored says why a blob was not stored: npm ssb-client has called back by then,
+// so that git-ssb and others do not notice.
+func (b *blobKeeper) warnNotStored(err error) {
+	b.node.options.Log.Warn("a program's blob is not stored", "error", err, "hint", "blobs.max in config")
 }
 
 // blobArgument reads an argument that is a blob id, or an object that has one.
