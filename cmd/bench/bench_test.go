@@ -263,7 +263,7 @@ func TestDrawing(t *testing.T) {
 	if bars != 3+3 {
 		t.Errorf("%d bars", bars)
 	}
-	for _, want := range []string{"ssbsync, bundle (jsonl)", "80,000", "ssb-server 16.0.1", "zstd -19", "prefers-color-scheme:dark"} {
+	for _, want := range []string{"ssbsync, bundle (jsonl)", "50,000", "ssb-server 16.0.1", "zstd -19", "prefers-color-scheme:dark"} {
 		if !bytes.Contains(file, []byte(want)) {
 			t.Errorf("%q is missing in the drawing", want)
 		}
