@@ -76,7 +76,7 @@ func (p *program) blobsAdd(ctx context.Context, name string) error {
 	}
 	var id refs.Blob
 	err := p.with(func(nd *client) (err error) {
-		id, err = sendBlob(ctx, nd, src)
+		id, err = sendBlob(ctx, nd, readWithin(ctx, src))
 		return err
 	})
 	if err != nil {
@@ -102,6 +102,10 @@ func sendBlob(ctx context.Context, nd *client, src io.Reader) (id refs.Blob, err
 		n, err := src.Read(buf)
 		sum.Write(buf[:n])
 		if n > 0 && stream.Send(ctx, buf[:n]) != nil {
+			if err := ctx.Err(); err != nil {
+				stream.Close(err) // half a file is none
+				return id, err
+			}
 			break // Finish says why
 		}
 		if errors.Is(err, io.EOF) {

@@ -114,9 +114,9 @@ func feedList(words []string) (feeds []string, err error) {
 func (p *program) text(c *cli.Context) (string, error) {
 	text := c.String("text")
 	if text == "-" {
-		raw, err := io.ReadAll(io.LimitReader(p.stdin, maxContent+1))
+		raw, err := io.ReadAll(io.LimitReader(readWithin(c.Context, p.stdin), maxContent+1))
 		if err != nil {
-			return "", fmt.Errorf("reading the text from standard input: %v", err)
+			return "", fmt.Errorf("reading the text from standard input: %w", err)
 		}
 		if len(raw) > maxContent {
 			return "", fmt.Errorf("the text on standard input is longer than any message can be")

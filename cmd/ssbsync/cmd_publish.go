@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -36,7 +37,7 @@ func (p *program) publish(c *cli.Context) error {
 			return cli.ShowSubcommandHelp(c)
 		}
 	}
-	content, err := p.content(c.Args().Slice())
+	content, err := p.content(c.Context, c.Args().Slice())
 	if err != nil {
 		return err
 	}
@@ -44,11 +45,11 @@ func (p *program) publish(c *cli.Context) error {
 }
 
 // content builds the content of a message from the arguments of publish.
-func (p *program) content(args []string) (json.RawMessage, error) {
+func (p *program) content(ctx context.Context, args []string) (json.RawMessage, error) {
 	if len(args) == 1 && args[0] == "." {
-		raw, err := io.ReadAll(io.LimitReader(p.stdin, maxContent+1))
+		raw, err := io.ReadAll(io.LimitReader(readWithin(ctx, p.stdin), maxContent+1))
 		if err != nil {
-			return nil, fmt.Errorf("reading the content from standard input: %v", err)
+			return nil, fmt.Errorf("reading the content from standard input: %w", err)
 		}
 		if len(raw) > maxContent {
 			return nil, fmt.Errorf("the content on standard input is longer than any message can be")

@@ -136,8 +136,13 @@ func (st *Stream) Finish(ctx context.Context) error {
 }
 
 // abort is Close for an opener whose context ended: the peer gets a clean end,
-// as a JavaScript reader's abort is, and later Recvs the cause.
+// as a JavaScript reader's abort is, and later Recvs the cause. What only sends
+// was cut short: its peer gets an error, lest it take half for the whole.
 func (st *Stream) abort(cause error) {
-	st.sess.check(st.sess.out.end(st, endClean, cause))
+	body := endClean
+	if st.typ == Sink {
+		body = endBody(cause)
+	}
+	st.sess.check(st.sess.out.end(st, body, cause))
 	st.sess.drop(st, cause)
 }
