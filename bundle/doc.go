@@ -3,7 +3,8 @@
 //
 //	zstd -dc NAME.ssb.zst | jq -c .
 //
-// shows exactly the messages, to anyone, without this program.
+// shows exactly the messages, to anyone, without this program; with CodecJSONL,
+// that is. CodecCompact takes less room and needs package compact to be read.
 //
 // A bundle is a sequence of Zstandard frames. Only those with messages are
 // ordinary frames; everything else hides in skippable frames, which every
@@ -11,7 +12,7 @@
 //
 //	manifest      skippable  who exported what, the size and hash of each frame, signed
 //	range table   skippable  which message frame holds which sequences of which feed
-//	messages      ordinary   one message a line, at most 1 MiB before compression, one or more
+//	messages      ordinary   messages in the codec, such as one a line, one or more
 //	blobs         skippable  one blob each
 //	manifest      skippable  the same bytes again
 //	seek table    skippable  the standard one of the Zstandard seekable format

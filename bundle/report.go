@@ -19,7 +19,7 @@ type Info struct {
 	Blobs    int           `json:"blobs"`
 	Frames   int           `json:"frames"` // message frames
 	Bytes    int64         `json:"bytes"`  // of the file
-	Raw      int64         `json:"raw"`    // of the messages before compression
+	Raw      int64         `json:"raw"`    // of the message frames before compression
 	Ranges   []Run         `json:"ranges"` // of whole feeds, frame borders removed
 	BlobIDs  []refs.Blob   `json:"blob_ids"`
 	Damage   []*FrameError `json:"damage"`
