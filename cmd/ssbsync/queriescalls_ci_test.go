@@ -344,6 +344,8 @@ func ownQueries() (all []own) {
 	}
 	add("query.read", mfr(filter(obj{"key": obj{"$prefix": 7}})))
 	add("search.query", 7)
+	// The stages themselves are no query there, so that everything comes.
+	add("query.read", []any{gatherings, key}, "$gathering")
 	// What begins like that and goes on with a space is not found by an index.
 	add("query.read", mfr(filter(content(obj{"channel": obj{"$prefix": "ssb"}})), key), "$ch1", "$ch3", "$ch6", "$ch10", "$box1")
 	// Words of other scripts, and capitals: the plugin finds none of them.

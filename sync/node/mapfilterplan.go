@@ -156,8 +156,8 @@ type viewOptions struct {
 	index  string
 }
 
-// parseView reads the argument of query.read or backlinks.read: options, or the
-// JSON text of a query.
+// parseView reads the argument of query.read or backlinks.read: options, a
+// query, or the JSON text of a query.
 func parseView(raw json.RawMessage) (o viewOptions, err error) {
 	if falsy(raw) {
 		raw = json.RawMessage("{}")
@@ -170,8 +170,10 @@ func parseView(raw json.RawMessage) (o viewOptions, err error) {
 		if !json.Valid(stages) {
 			return o, usage("the query is not JSON")
 		}
+	case raw[0] == '[': // ssb-query sends everything then, which nobody means
+		stages, raw = raw, json.RawMessage("{}")
 	case raw[0] != '{':
-		raw = json.RawMessage("{}") // as in JavaScript, a list has no options
+		raw = json.RawMessage("{}") // as in JavaScript, what is no object has no options
 	}
 	var w struct {
 		Query json.RawMessage `json:"query"`

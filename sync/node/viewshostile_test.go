@@ -113,3 +113,18 @@ func TestManyLiveQueries(t *testing.T) {
 		}
 	}
 }
+
+// TestQueryAsList gives the stages themselves, as people do at a terminal.
+func TestQueryAsList(t *testing.T) {
+	r := start(t, `{}`)
+	s := r.socket(t)
+	publish(t, s, `{"type":"post","text":"one"}`)
+	publish(t, s, `{"type":"note","text":"two"}`)
+	const query = `[{"$filter":{"value":{"content":{"type":"note"}}}},{"$map":["value","content","text"]}]`
+	if got := collect(t, s, -1, "query.read", query); len(got) != 1 || got[0] != `"two"` {
+		t.Errorf("query.read: %q", got)
+	}
+	if got := call(t, s, "query.explain", json.RawMessage(query)); !strings.Contains(got, `"index":"typ"`) {
+		t.Errorf("query.explain: %s", got)
+	}
+}
