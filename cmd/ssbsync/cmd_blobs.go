@@ -351,8 +351,15 @@ Example:
 			if err != nil {
 				return err
 			}
-			_, err = p.async(c.Context, "blobs.push", id)
-			return err
+			return p.with(func(nd *client) error {
+				if _, err := nd.Async(c.Context, "blobs.push", id); err != nil {
+					return err
+				}
+				if here, err := nd.Async(c.Context, "blobs.has", id); err == nil && string(here) == "false" {
+					p.notice("%s is not here: it is offered as soon as it is", id)
+				}
+				return nil
+			})
 		},
 	}
 }
