@@ -160,7 +160,6 @@ func (c *lineCounter) Write(p []byte) (int, error) {
 type server struct {
 	*process
 	session *muxrpc.Session
-	address string
 }
 
 // serve starts a server and returns when it answers.
