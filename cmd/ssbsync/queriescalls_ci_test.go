@@ -423,7 +423,11 @@ func liveQueries() (calls []remote) {
 	async := func(method string, args ...any) {
 		calls = append(calls, remote{Method: method, Args: args, Wait: 30_000})
 	}
-	async("whoami") // the streams above have begun
+	// When all messages were gone through a few times, the streams above have begun.
+	for range 5 {
+		calls = append(calls, asks("query.read", mfr(obj{"$reduce": obj{"type": []any{"value", "content", "type"}, "n": obj{"$count": true}}}))...)
+		async("whoami")
+	}
 	async("publish", obj{"type": "post", "text": "one", "root": "$root2", "branch": "$s4", "marked": true})
 	async("publish", obj{"type": "post", "text": "two", "marked": 2})
 	async("publish", obj{"type": "vote", "vote": obj{"link": "$root2", "value": 1}, "marked": true})
