@@ -168,6 +168,11 @@ func identify(path string, o Options, thorough bool) (err error) {
 	defer guard(&err)()
 	b := boltOptions(o)
 	b.ReadOnly = true
+	var file *os.File // the name may be another file's by the time this one is locked
+	b.OpenFile = func(name string, flag int, mode fs.FileMode) (_ *os.File, err error) {
+		file, err = os.OpenFile(name, flag, mode)
+		return file, err
+	}
 	db, err := bolt.Open(path, 0o600, b)
 	if err != nil {
 		return mapOpenError(path, err)
@@ -178,7 +183,7 @@ func identify(path string, o Options, thorough bool) (err error) {
 		return err
 	}
 	defer tx.Rollback()
-	if err := checkFile(path, tx, uint64(tx.ID()), thorough); err != nil {
+	if err := checkOpened(file, tx, uint64(tx.ID()), thorough); err != nil {
 		return err
 	}
 	return checkFormat(tx)
@@ -191,6 +196,11 @@ func checkFile(path string, tx *bolt.Tx, txid uint64, thorough bool) error {
 		return err
 	}
 	defer file.Close()
+	return checkOpened(file, tx, txid, thorough)
+}
+
+// checkOpened is checkFile for a file that is open.
+func checkOpened(file *os.File, tx *bolt.Tx, txid uint64, thorough bool) error {
 	info, err := file.Stat()
 	if err != nil {
 		return err
