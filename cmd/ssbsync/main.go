@@ -11,8 +11,8 @@ import (
 )
 
 // memoryGoal is the size of the heap, in bytes, from which garbage is collected
-// more eagerly: this program runs on small machines. With less an import spends
-// half of its time on that. GOMEMLIMIT overrides it.
+// more eagerly: this program runs on small machines. With 128 MiB an import of
+// 100,000 messages took half as much CPU again. GOMEMLIMIT overrides it.
 const memoryGoal = 160 << 20
 
 func main() {
