@@ -5,6 +5,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -26,11 +27,11 @@ func TestOddFiles(t *testing.T) {
 
 	var whole stick.Report
 	p.report(&whole, "--path", "before", "import", medium)
-	p.litter(medium, p.onlyBundle(outside))
+	link := p.litter(medium, p.onlyBundle(outside))
 
 	within(t, 2*time.Minute, func() {
 		r := p.want(exitPartly, "--path", "a", "import", medium)
-		contains(t, r.stderr, "not read: not a regular file", "zz: not read: not a directory")
+		contains(t, r.stderr, "not read: not a regular file", link+": not read: not a directory")
 		contains(t, p.must("--path", "a", "check"), "ok: "+plural(whole.New, "message"))
 		p.want(exitPartly, "--path", "a", "sync", medium)
 		p.want(exitPartly, "--path", "a", "export", medium)
@@ -38,21 +39,23 @@ func TestOddFiles(t *testing.T) {
 	})
 }
 
-// litter puts odd files beside the bundle of a medium.
-func (p *programs) litter(medium, outside string) {
+// litter puts odd files beside the bundle of a medium, and returns the name of
+// a folder of bundles that is a link.
+func (p *programs) litter(medium, outside string) string {
 	p.t.Helper()
 	good := p.onlyBundle(medium)
 	shard, base := filepath.Dir(good), filepath.Base(good)
 	others := strings.ReplaceAll("23456", base[25:26], "") // last characters of other names
 	sibling := func(n int) string { return filepath.Join(shard, base[:25]+others[n:n+1]+bundleSuffix) }
 	top := filepath.Join(medium, "ssbsync")
+	folders := slices.DeleteFunc([]string{"xx", "yy", "zz"}, func(name string) bool { return name == filepath.Base(shard) })
 	for _, err := range []error{
 		os.Symlink(outside, sibling(0)),
 		os.Symlink("../../../../outside/ssbsync/stick.json", sibling(1)),
 		syscall.Mkfifo(sibling(2), 0o666),
 		os.Mkdir(sibling(3), 0o777),
-		os.Symlink(filepath.Dir(outside), filepath.Join(top, "bundles", "zz")),
-		syscall.Mkfifo(filepath.Join(top, "bundles", "yy"), 0o666),
+		os.Symlink(filepath.Dir(outside), filepath.Join(top, "bundles", folders[0])),
+		syscall.Mkfifo(filepath.Join(top, "bundles", folders[1]), 0o666),
 		os.Symlink("..", filepath.Join(top, "have", "..have")),
 		syscall.Mkfifo(filepath.Join(top, "have", strings.Repeat("ab", 16)+"-1.have"), 0o666),
 	} {
@@ -63,6 +66,7 @@ func (p *programs) litter(medium, outside string) {
 	for _, name := range []string{`..\..\x.ssb.zst`, "..ssb.zst", "...", "%2e%2e%2fx.ssb.zst", "CON.ssb.zst", strings.ToUpper(base)} {
 		p.write(filepath.Join(shard, name), []byte("junk"))
 	}
+	return folders[0]
 }
 
 // TestNotFiles names things as sources and destinations that are neither

@@ -5,6 +5,7 @@ package stick_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,13 +19,14 @@ func oddities(t *testing.T, m *medium, name, outside string) {
 	sibling := func(last string) string { return filepath.Join(dir, base[:25]+last+".ssb.zst") }
 	have := filepath.Join(m.dir, "ssbsync/have")
 	store := strings.Repeat("ab", 16)
+	folders := slices.DeleteFunc([]string{"xx", "yy", "zz"}, func(folder string) bool { return folder == filepath.Base(dir) })
 	for _, err := range []error{
 		os.Symlink(outside, sibling("a")),
 		os.Symlink("../../stick.json", sibling("b")),
 		syscall.Mkfifo(sibling("c"), 0o666),
 		os.Mkdir(sibling("d"), 0o777),
-		os.Symlink(dir, filepath.Join(m.dir, "ssbsync/bundles/zz")),
-		syscall.Mkfifo(filepath.Join(m.dir, "ssbsync/bundles/yy"), 0o666),
+		os.Symlink(dir, filepath.Join(m.dir, "ssbsync/bundles", folders[0])),
+		syscall.Mkfifo(filepath.Join(m.dir, "ssbsync/bundles", folders[1]), 0o666),
 		syscall.Mkfifo(filepath.Join(have, store+"-1.have"), 0o666),
 		os.Mkdir(filepath.Join(have, store+"-2.have"), 0o777),
 		os.Symlink(outside, filepath.Join(have, store+"-3.have")),
