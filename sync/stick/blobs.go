@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/ssbsync/ssbsync/spec/refs"
 )
@@ -15,8 +16,8 @@ var ErrNoRoom = errors.New("no room for blobs")
 // blobs takes the blobs that are wanted from the sources; too says of whose
 // messages those are wanted besides.
 func (im *importer) blobs(ctx context.Context, sources []*source, too func(refs.Feed) bool) error {
-	if im.Blobs == nil {
-		return nil
+	if im.Blobs == nil || !slices.ContainsFunc(sources, func(s *source) bool { return len(s.facts.blobs) > 0 }) {
+		return nil // what is wanted need not be known, which may be work
 	}
 	list, err := im.Blobs.Wanted(too)
 	if err != nil {
