@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 
@@ -29,7 +30,9 @@ func boxedOf(rec *store.Record) (boxed, bool) {
 
 func boxedText(view message.View) (boxed, bool) {
 	m := boxed{author: view.Feed, previous: view.Previous}
-	if json.Unmarshal(view.Content, &m.text) != nil {
+	if c := view.Content; len(c) >= 2 && c[0] == '"' && bytes.IndexByte(c, '\\') < 0 {
+		m.text = string(c[1 : len(c)-1]) // what is spelt without escapes stands there as it is
+	} else if json.Unmarshal(c, &m.text) != nil {
 		return m, false
 	}
 	return m, m.isEnvelope() || strings.HasSuffix(m.text, privatebox.Suffix)
