@@ -142,7 +142,8 @@ func (st *stage) visit(step sim.Step) bool {
 	if st.shake != nil {
 		st.shakeTimes(m)
 	}
-	rep, err := st.peers[step.Node].Visit(st.t.Context(), m.open(), stick.VisitOptions{})
+	jsonl := stick.ExportOptions{Codec: bundle.CodecJSONL} // whose sizes the simulator knows
+	rep, err := st.peers[step.Node].Visit(st.t.Context(), m.open(), stick.VisitOptions{Export: jsonl})
 	if err != nil {
 		st.t.Fatalf("visit: %v", err)
 	}

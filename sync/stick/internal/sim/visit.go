@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/ssbsync/ssbsync/bundle"
 	"github.com/ssbsync/ssbsync/spec/refs"
 	"github.com/ssbsync/ssbsync/sync/space"
 	"github.com/ssbsync/ssbsync/sync/stick"
@@ -226,7 +227,7 @@ func (v *call) acknowledge() bool {
 func (v *call) compose() *stick.Have {
 	n := v.node
 	h := &stick.Have{Stick: v.medium.id, Identity: n.own, Store: n.id, WantAll: n.wantsAll}
-	h.Reads = []string{"bundle-1", "jsonl"}
+	h.Reads = append([]string{"bundle-1"}, bundle.Codecs()...)
 	h.Replaces = slices.Clone(n.replaces)
 	slices.SortFunc(h.Replaces, func(a, b stick.ID) int { return slices.Compare(a[:], b[:]) })
 	for f := range v.feeds {
