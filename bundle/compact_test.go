@@ -43,7 +43,7 @@ func writeCodec(t testing.TB, codec string, records []bundle.Record, cuts int) [
 
 // TestCodecs holds that every codec gives the same lines.
 func TestCodecs(t *testing.T) {
-	records, raw := dataSet(t)
+	records, raw := smallSet(t)
 	for _, set := range [][]bundle.Record{records, records[:1], sample(3, 700, 700)} {
 		for _, codec := range bundle.Codecs() {
 			for _, cuts := range []int{0, 400} {
@@ -128,7 +128,7 @@ func renamed(records []bundle.Record, round int) []bundle.Record {
 // TestCompactDamage: a damaged frame loses its messages and no others, with or
 // without the range table.
 func TestCompactDamage(t *testing.T) {
-	records, _ := dataSet(t)
+	records, _ := smallSet(t)
 	records = records[:1000]
 	file := writeCodec(t, bundle.CodecCompact, records, 100)
 	m := open(t, file).Manifest()
@@ -159,7 +159,7 @@ func TestCompactDamage(t *testing.T) {
 
 // TestCompactLies reads frames of columns that the exporter signed.
 func TestCompactLies(t *testing.T) {
-	records, _ := dataSet(t)
+	records, _ := smallSet(t)
 	file := writeCodec(t, bundle.CodecCompact, records[:10], 0)
 	good := compact.Encode(values(records[:10]))
 	bomb := binary.AppendUvarint([]byte{1}, compact.MaxLines)

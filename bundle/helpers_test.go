@@ -34,6 +34,13 @@ func dataSet(t testing.TB) (records []bundle.Record, raw int) {
 	return records, raw
 }
 
+// smallSet is dataSet for tests that do a lot with each message.
+func smallSet(t *testing.T) (records []bundle.Record, raw int) {
+	t.Helper()
+	t.Setenv("SSBSYNC_DATA", "")
+	return dataSet(t)
+}
+
 // inOrder returns the messages of the largest data set at hand in the order of
 // the file.
 func inOrder(t testing.TB) (records []bundle.Record) {
