@@ -80,7 +80,7 @@ func (a *grower) write(text string, n int) []byte {
 	a.head.Seq++
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "{\n  \"previous\": %s,\n  \"author\": \"%s\",\n  \"sequence\": %d,\n  \"timestamp\": %d,\n  \"hash\": \"sha256\",\n"+
-		"  \"content\": {\n    \"type\": \"post\",\n    \"text\": \"%s\"\n  }", previous, a.pair.Feed(), a.head.Seq, 1_500_000_000_000+n, text)
+		"  \"content\": {\n    \"type\": \"post\",\n    \"text\": \"%s\"\n  }", previous, a.pair.Feed(), a.head.Seq, 1_500_000_000_000+int64(n), text)
 	signed := append(bytes.Clone(b.Bytes()), "\n}"...)
 	fmt.Fprintf(&b, ",\n  \"signature\": \"%s\"\n}", signature(a.pair, signed))
 	a.head.ID = refs.Message(sha256.Sum256(b.Bytes()))

@@ -164,7 +164,7 @@ func (m *maker) next(content string) []byte {
 	sum := sha256.Sum256(fmt.Append(nil, m.feed, m.seq, content))
 	sig := base64.StdEncoding.EncodeToString(append(sum[:], sum[:]...))
 	value := fmt.Appendf(nil, `{"previous":%s,"author":%q,"sequence":%d,"timestamp":%d,"hash":"sha256","content":%s,"signature":"%s.sig.ed25519"}`,
-		previous, m.feed, m.seq, 1500000000000+m.seq*977, content, sig)
+		previous, m.feed, m.seq, 1500000000000+int64(m.seq)*977, content, sig)
 	if text, err := ecmajson.Indent(value); err == nil {
 		m.id = refs.SumMessage(text)
 	}
