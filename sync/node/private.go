@@ -104,12 +104,18 @@ func (p *privates) load() error {
 
 // catchUp looks at what was received since the last time.
 func (p *privates) catchUp(ctx context.Context) error {
+	return p.catchUpTo(ctx, p.node.store.Last())
+}
+
+// catchUpTo looks at what was received, at least up to a message that somebody
+// has read: it is in the store a moment before the store's Last tells of it.
+func (p *privates) catchUpTo(ctx context.Context, rx uint64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.load(); err != nil {
 		return err
 	}
-	for p.done.Load() < p.node.store.Last() {
+	for p.done.Load() < max(rx, p.node.store.Last()) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

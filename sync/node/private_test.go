@@ -181,6 +181,36 @@ func TestPrivateLive(t *testing.T) {
 	<-published
 }
 
+// TestPrivateWhileAsked asks for the posts all the time while private ones come
+// in: an index never passes one by that it reads the moment it is committed.
+func TestPrivateWhileAsked(t *testing.T) {
+	const messages = 150
+	r := start(t, `{}`)
+	writer, reader := r.socket(t), r.socket(t)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range messages {
+			content := raw(`{"type":"post","text":"%d","recps":["%s"]}`, i, r.id(t))
+			if _, err := writer.Async(context.Background(), "private.publish", content, []string{r.id(t)}); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	}()
+	for asked := true; asked; {
+		select {
+		case <-done:
+			asked = false
+		default:
+		}
+		posts(t, reader)
+	}
+	if got := len(strings.Fields(posts(t, reader))); got != messages {
+		t.Errorf("%d of %d private posts are listed", got, messages)
+	}
+}
+
 // TestPrivateRecipients publishes for one to seven recipients: each of them
 // reads it, nobody else does.
 func TestPrivateRecipients(t *testing.T) {

@@ -16,7 +16,7 @@ func (p *privates) find(rec *store.Record) (content []byte, unbox string) {
 	if !ok {
 		return nil, ""
 	}
-	if p.done.Load() < rec.Rx && p.catchUp(context.Background()) != nil {
+	if p.done.Load() < rec.Rx && p.catchUpTo(context.Background(), rec.Rx) != nil {
 		return nil, "" // a store that cannot be written to is noticed elsewhere
 	}
 	row, err := p.node.store.Table(tableOpened).Get(binary.BigEndian.AppendUint64(nil, rec.Rx))
