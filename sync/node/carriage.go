@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ssbsync/ssbsync/bundle"
@@ -78,7 +79,9 @@ func (n *Node) explicitly(ctx context.Context, st *muxrpc.Stream, name string, r
 	if err := n.expect(); err != nil {
 		return spaceError(err)
 	}
+	stop := n.followGraph(ctx)
 	report, err := run()
+	stop()
 	if e := n.arrived(context.WithoutCancel(ctx), report.Brought); err == nil {
 		err = e
 	}
@@ -86,6 +89,28 @@ func (n *Node) explicitly(ctx context.Context, st *muxrpc.Stream, name string, r
 		return spaceError(fmt.Errorf("importing %s: %w", name, err))
 	}
 	return st.Send(ctx, CarriageItem{Report: &report})
+}
+
+// graphStep is after how many messages of an import the follow graph reads them:
+// while others are verified, rather than all at the end.
+const graphStep = 10_000
+
+// followGraph lets the follow graph read what an import brings, until stop is
+// called. What is left then, and an error, is met by who asks the graph.
+func (n *Node) followGraph(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() {
+		for last := n.store.Last(); n.store.Wait(ctx, last+graphStep-1) == nil; last = n.store.Last() {
+			if n.graph.Update(ctx) != nil {
+				return
+			}
+		}
+	})
+	return func() {
+		cancel()
+		running.Wait()
+	}
 }
 
 // exportFolder writes what a stick lacks.
