@@ -161,7 +161,7 @@ func TestCompactDamage(t *testing.T) {
 func TestCompactLies(t *testing.T) {
 	records, _ := smallSet(t)
 	file := writeCodec(t, bundle.CodecCompact, records[:10], 0)
-	good := compact.Encode(values(records[:10]))
+	good := compact.Encode(values(records[:10]), nil)
 	bomb := binary.AppendUvarint([]byte{1}, compact.MaxLines)
 	columns := []string{strings.Repeat("\x20", 10), strings.Repeat("\x01"+strings.Repeat("\x06", 40)+"\x00", 10), strings.Repeat(strings.Repeat("w", 20_000)+"\n", 10),
 		"", "", "", "", "", "", string(noise(1000))}
@@ -180,9 +180,9 @@ func TestCompactLies(t *testing.T) {
 		"nothing of columns": {bytes.Repeat([]byte("{}\n"), 20), "form 123"},
 		"cut":                {good[:len(good)-1], "ends early"},
 		"longer":             {append(bytes.Clone(good), 0), "after the columns"},
-		"other lines":        {compact.Encode(values(records[:9])), "9 lines where the range table says 10"},
-		"an empty line":      {compact.Encode(append(values(records[:9]), '\n')), "line 10 is empty"},
-		"a long line":        {compact.Encode(append(values(records[:9]), strings.Repeat("x ", bundle.MaxMessage)+"\n"...)), "line 10 is empty, too long"},
+		"other lines":        {compact.Encode(values(records[:9]), nil), "9 lines where the range table says 10"},
+		"an empty line":      {compact.Encode(append(values(records[:9]), '\n'), nil), "line 10 is empty"},
+		"a long line":        {compact.Encode(append(values(records[:9]), strings.Repeat("x ", bundle.MaxMessage)+"\n"...), nil), "line 10 is empty, too long"},
 		"few bytes to many":  {bomb, "bytes of lines, more than"},
 	} {
 		t.Run(name, func(t *testing.T) {

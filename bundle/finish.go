@@ -93,7 +93,7 @@ func (w *Writer) collect() []*packed {
 	slices.SortFunc(w.blobs, func(a, b blobFrame) int {
 		return cmp.Or(cmp.Compare(a.frame.Raw, b.frame.Raw), a.id.Compare(b.id))
 	})
-	ranges := w.packer.pack(KindRanges, w.table().marshal())
+	ranges := w.packer.pack(KindRanges, w.table().marshal(), nil)
 	<-ranges.done
 	parts := []*packed{ranges}
 	for _, f := range w.frames {

@@ -7,6 +7,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/ssbsync/ssbsync/bundle/compact"
+	"github.com/ssbsync/ssbsync/spec/refs"
 )
 
 // lags are the numbers of newest frames whose size before compression counts
@@ -23,7 +24,8 @@ type packed struct {
 	bound  int64 // upper bound of len(stored), known from the start
 	frame  Frame
 	stored []byte
-	lines  uint64 // bytes of the lines of a message frame
+	ids    []refs.Message // of the messages, for codec compact
+	lines  uint64         // bytes of the lines of a message frame
 }
 
 // packer compresses frames, several at the same time.
@@ -63,10 +65,10 @@ func newPacker(codec string, workers int) *packer {
 	return p
 }
 
-// pack compresses raw, which it then owns, to a frame of the given kind. It
-// waits while all workers are busy.
-func (p *packer) pack(kind Kind, raw []byte) *packed {
-	f := &packed{done: make(chan struct{}), bound: int64(maxStored(uint32(len(raw) + 1)))}
+// pack compresses raw, which it then owns like the ids, to a frame of the given
+// kind. It waits while all workers are busy.
+func (p *packer) pack(kind Kind, raw []byte, ids []refs.Message) *packed {
+	f := &packed{done: make(chan struct{}), bound: int64(maxStored(uint32(len(raw) + 1))), ids: ids}
 	f.frame = Frame{Kind: kind}
 	p.frames = append(p.frames, f)
 	p.open += f.bound
@@ -82,7 +84,8 @@ func (p *packer) pack(kind Kind, raw []byte) *packed {
 func (p *packer) compress(f *packed, raw []byte) {
 	contents := raw
 	if f.frame.Kind == KindMessages && p.compact {
-		contents = compact.Encode(raw)
+		contents = compact.Encode(raw, f.ids)
+		f.ids = nil
 	}
 	out := p.enc.EncodeAll(contents, take(p.scratch))
 	switch f.frame.Kind {

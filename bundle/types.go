@@ -38,8 +38,8 @@ func NetworkID(shs [32]byte, sign []byte) [32]byte {
 type Record struct {
 	Feed  refs.Feed
 	Seq   int64
-	ID    refs.Message
-	Value []byte // compact JSON, at most MaxMessage bytes, no line feed
+	ID    refs.Message // as computed from the message: the codec compact relies on it
+	Value []byte       // compact JSON, at most MaxMessage bytes, no line feed
 }
 
 // IDPrefix is the first 8 bytes of a message id, enough to notice a fork.

@@ -40,9 +40,10 @@ type Writer struct {
 	err    error    // of the header or the compressor; finished
 	sealed [][]byte // the pieces of the finished file, in order
 
-	line []byte    // current message frame
-	runs []feedRun // of the current message frame
-	last uint32    // last sequence of the current feed
+	line []byte         // current message frame
+	ids  []refs.Message // of its messages, for codec compact
+	runs []feedRun      // of the current message frame
+	last uint32         // last sequence of the current feed
 
 	feeds    []refs.Feed            // by first appearance; the last one is current
 	known    map[refs.Feed]struct{} // of feeds
@@ -105,6 +106,9 @@ func (w *Writer) Add(r Record) error {
 		w.line = w.packer.buffer()
 	}
 	w.line = append(append(w.line, r.Value...), '\n')
+	if w.packer.compact {
+		w.ids = append(w.ids, r.ID)
+	}
 	w.last = uint32(r.Seq)
 	w.messages++
 	return nil
@@ -147,9 +151,9 @@ func (w *Writer) cut() {
 	if len(w.line) == 0 {
 		return
 	}
-	w.frames = append(w.frames, messageFrame{w.runs, w.packer.pack(KindMessages, w.line)})
+	w.frames = append(w.frames, messageFrame{w.runs, w.packer.pack(KindMessages, w.line, w.ids)})
 	w.runCount += len(w.runs)
-	w.runs, w.line = nil, nil
+	w.runs, w.line, w.ids = nil, nil, nil
 }
 
 // AddBlob adds a blob, at any time. It returns ErrFull when a limit of the
@@ -168,7 +172,7 @@ func (w *Writer) AddBlob(id refs.Blob, data []byte) error {
 		return ErrFull
 	}
 	w.hasBlob[id] = struct{}{}
-	w.blobs = append(w.blobs, blobFrame{id, w.packer.pack(KindBlob, bytes.Clone(data))})
+	w.blobs = append(w.blobs, blobFrame{id, w.packer.pack(KindBlob, bytes.Clone(data), nil)})
 	return nil
 }
 

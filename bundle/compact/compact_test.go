@@ -25,7 +25,7 @@ import (
 // returns.
 func back(t testing.TB, lines []byte) []byte {
 	t.Helper()
-	contents := compact.Encode(lines)
+	contents := compact.Encode(lines, nil)
 	if len(contents) > len(lines)+1 {
 		t.Fatalf("%d bytes of %d", len(contents), len(lines))
 	}
@@ -69,6 +69,30 @@ func TestFixtures(t *testing.T) {
 	t.Logf("%d messages, %d bytes of lines, %d bytes of columns", bytes.Count(lines, []byte("\n")), len(lines), len(contents))
 	if 2*len(contents) > len(lines) {
 		t.Error("columns save less than half before compression")
+	}
+}
+
+// TestKnownIDs: ids that are given change nothing; wrong ones that no message
+// names cost only bytes.
+func TestKnownIDs(t *testing.T) {
+	lines := fixtures(t)
+	var ids, wrong []refs.Message
+	var parser ecmajson.Parser
+	for line := range bytes.Lines(lines) {
+		text, err := parser.Parse(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, refs.SumMessage(text.Indented))
+		wrong = append(wrong, refs.SumMessage(line))
+	}
+	if !bytes.Equal(compact.Encode(lines, ids), compact.Encode(lines, nil)) {
+		t.Error("known ids make other columns")
+	}
+	for _, given := range [][]refs.Message{wrong, ids[:1], append(ids, ids...)} {
+		if got, err := compact.Decode(compact.Encode(lines, given), len(lines)); err != nil || !bytes.Equal(got, lines) {
+			t.Errorf("with %d ids, the first %s, the lines do not come back: %v", len(given), given[0], err)
+		}
 	}
 }
 

@@ -10,12 +10,18 @@ import (
 )
 
 // Encode returns the contents of a message frame for lines, each ending in a
-// line feed, together at most MaxLines bytes.
-func Encode(lines []byte) []byte {
+// line feed, together at most MaxLines bytes. Ids are those of the messages of
+// all lines, as somebody computed them who verified the messages; with none,
+// Encode computes them. A wrong one makes a wrong message of one that names it.
+func Encode(lines []byte, ids []refs.Message) []byte {
 	w := newWriter(len(lines))
 	for rest := lines; len(rest) > 0; {
 		line, after, _ := bytes.Cut(rest, []byte{'\n'})
-		if !w.message(line) {
+		var id refs.Message
+		if len(ids) > 0 {
+			id, ids = ids[0], ids[1:]
+		}
+		if !w.message(line, id) {
 			w.verbatim(line)
 		}
 		rest = after
@@ -70,9 +76,9 @@ func (w *writer) verbatim(line []byte) {
 	w.text(line)
 }
 
-// message writes a line in columns. It reports false, and has written
-// nothing, when the line has not the usual form.
-func (w *writer) message(line []byte) bool {
+// message writes a line in columns. The zero id is not known. It reports false,
+// and has written nothing, when the line has not the usual form.
+func (w *writer) message(line []byte, id refs.Message) bool {
 	text, err := w.parser.Parse(line)
 	if err != nil || !bytes.Equal(text.Compact, line) {
 		return false
@@ -99,7 +105,10 @@ func (w *writer) message(line []byte) bool {
 	w.shapes = append(w.shapes, shape)
 	w.content(p.content)
 	w.signatures = append(w.signatures, w.sig...)
-	w.seq, w.id = p.seq, refs.SumMessage(text.Indented)
+	if id.IsZero() {
+		id = refs.SumMessage(text.Indented)
+	}
+	w.seq, w.id = p.seq, id
 	w.add(messageID, w.id)
 	return true
 }

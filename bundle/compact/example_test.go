@@ -34,7 +34,7 @@ func TestSpecExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := compact.Encode(lines); !bytes.Equal(got, want) {
+	if got := compact.Encode(lines, nil); !bytes.Equal(got, want) {
 		t.Errorf("the columns are\n%x\nthe example says\n%x", got, want)
 	}
 	if got, err := compact.Decode(want, len(lines)); err != nil || !bytes.Equal(got, lines) {

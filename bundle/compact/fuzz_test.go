@@ -13,10 +13,10 @@ const fuzzLimit = 1 << 20
 
 // FuzzDecode reads foreign contents. What comes out can be encoded again.
 func FuzzDecode(f *testing.F) {
-	seed := compact.Encode(small())
+	seed := compact.Encode(small(), nil)
 	f.Add(seed)
 	f.Add(seed[:len(seed)/2])
-	f.Add(compact.Encode([]byte("x\n")))
+	f.Add(compact.Encode([]byte("x\n"), nil))
 	f.Add([]byte("\x00{}\n"))
 	f.Fuzz(func(t *testing.T, contents []byte) {
 		lines, err := bounded(t, contents, fuzzLimit)

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -56,12 +57,22 @@ func (g *Graph) load() error {
 		err = tx.Each(nil, nil, func(key, value []byte) bool {
 			var edge Edge
 			if edge, bad = decodeEdge(key, value); bad == nil {
-				g.set(edge)
+				g.append(edge)
 			}
 			return bad == nil
 		})
+		for _, arcs := range g.out {
+			slices.SortFunc(arcs, func(a, b arc) int { return cmp.Compare(a.to, b.to) })
+		}
 		return errors.Join(err, bad)
 	})
+}
+
+// append puts an edge that is not there behind the others of its feed, where it
+// stays until they are sorted: looking for its place would be most of a start.
+func (g *Graph) append(e Edge) {
+	from, to := g.number(e.From), g.number(e.To)
+	g.out[from] = append(g.out[from], arc{e.Seq, to, e.Relation})
 }
 
 // Rebuild forgets the graph; the next Update reads all messages again.
