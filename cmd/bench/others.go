@@ -67,7 +67,7 @@ func (b *bench) other(o other, dir string) error {
 	if err != nil {
 		return err
 	}
-	b.beside(rowStore, name, measure{bytes: disk})
+	b.beside(rowIndexed, name, measure{bytes: disk})
 	b.say("%s: starting and reading", name)
 	if _, err := node(io.Discard, "feed", home, b.set.longest.String()); err != nil { // makes its index
 		return err

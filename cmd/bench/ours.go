@@ -61,6 +61,11 @@ func (b *bench) imports() error {
 		return err
 	}
 	b.add(rowLines, lines)
+	disk, err := sizeOf(b.path("full", "ssbsync"), "")
+	if err != nil {
+		return err
+	}
+	b.add(rowStore, measure{bytes: disk})
 	for _, codec := range b.codecs {
 		if err := b.exportAndImport(codec); err != nil {
 			return err
@@ -218,7 +223,7 @@ func (b *bench) network() (err error) {
 		return err
 	}
 	b.add(rowAsk, measure{usage: asked})
-	b.add(rowStore, measure{bytes: disk})
+	b.add(rowIndexed, measure{bytes: disk})
 	return nil
 }
 

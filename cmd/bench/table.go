@@ -21,6 +21,7 @@ const (
 	rowBundle  = "import of a bundle, codec " // and its name
 	rowAsk     = "`whoami` of a running server"
 	rowStore   = "store on disk"
+	rowIndexed = "the same with the indexes for apps"
 )
 
 // add adds a row of ours, and says it at once: large data sets take long.

@@ -136,8 +136,8 @@ func (p *privates) step(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for i := range page {
-			p.look(batch, &page[i])
+		for i, letter := range p.unseal(page) {
+			p.look(batch, &page[i], letter)
 			batch.after = page[i].Rx
 		}
 	}
@@ -161,14 +161,16 @@ func (p *privates) step(ctx context.Context) error {
 }
 
 // look tries to open a new message.
-func (p *privates) look(batch *privateBatch, rec *store.Record) {
-	m, ok := boxedOf(rec)
-	if !ok {
+func (p *privates) look(batch *privateBatch, rec *store.Record, l letter) {
+	if !l.private {
 		return
 	}
-	if row, content := p.open(m); row != nil {
-		p.opened(batch, rec, m, row, content)
-	} else if m.isEnvelope() {
+	if l.m.isEnvelope() { // the keys are those of the messages before
+		l.row, l.content = p.open(l.m)
+	}
+	if l.row != nil {
+		p.opened(batch, rec, l.m, l.row, l.content)
+	} else if l.m.isEnvelope() {
 		batch.closed = append(batch.closed, rec.Rx)
 	}
 }

@@ -1,9 +1,52 @@
 package node
 
 import (
+	"runtime"
+	"sync"
+
 	"github.com/ssbsync/ssbsync/spec/envelope"
 	"github.com/ssbsync/ssbsync/store"
 )
+
+// letter is what is found out about a message by itself.
+type letter struct {
+	private      bool
+	m            boxed
+	row, content []byte // of a box that is for us, see open
+}
+
+// unsealedAtOnce is how many messages of a page one goroutine looks at, at least.
+const unsealedAtOnce = 64
+
+// unseal tells the private messages of a page and opens the boxes, on all
+// processors: the key agreement for each box takes longer than anything else
+// that is done with a message.
+func (p *privates) unseal(page []store.Record) []letter {
+	letters := make([]letter, len(page))
+	size := max(unsealedAtOnce, (len(page)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
+	var running sync.WaitGroup
+	for from := 0; from < len(page); from += size {
+		part := func() {
+			for i := from; i < min(from+size, len(page)); i++ {
+				letters[i] = p.letter(&page[i])
+			}
+		}
+		if len(page) <= size {
+			part()
+			break
+		}
+		running.Go(part)
+	}
+	running.Wait()
+	return letters
+}
+
+func (p *privates) letter(rec *store.Record) (l letter) {
+	if l.m, l.private = boxedOf(rec); l.private && !l.m.isEnvelope() {
+		l.row, l.content = p.open(l.m)
+	}
+	return l
+}
 
 // privateBatch is what one step changes in the store.
 type privateBatch struct {
