@@ -50,15 +50,33 @@ func Relieve(p Policy, m *Medium) []Candidate {
 	if lacking <= 0 {
 		return nil
 	}
-	var list []Candidate
-	for _, c := range p.Candidates(m) {
-		if lacking <= 0 || c.Reason == IsPressed {
-			break
+	list := Unneeded(p, m)
+	for i, c := range list {
+		if lacking <= 0 {
+			return list[:i]
 		}
-		list = append(list, c)
 		lacking -= m.Bundles[c.Bundle].Size
 	}
 	return list
+}
+
+// Unneeded returns what may go although nothing is written in its place, in the
+// order in which it goes. What no store that we know acknowledged is not
+// released by that: who it is for may be on his way.
+func Unneeded(p Policy, m *Medium) []Candidate {
+	return slices.DeleteFunc(p.Candidates(m), func(c Candidate) bool {
+		return c.Reason == IsPressed || c.Reason == IsReleased && !m.acknowledged(c.Bundle)
+	})
+}
+
+// acknowledged reports whether there is somebody whose word releases a bundle
+// that no live store lacks: a live store, or where all have not come by for
+// long one of those, and none of them lacks any of it.
+func (m *Medium) acknowledged(bundle int) bool {
+	if slices.ContainsFunc(m.Stores, func(s Store) bool { return s.pins() }) {
+		return true
+	}
+	return slices.ContainsFunc(m.Stores, func(s Store) bool { return s.Trusted }) && m.rate(bundle).dormant == 0
 }
 
 // fitter is Make on its way.

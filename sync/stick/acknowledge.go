@@ -147,6 +147,9 @@ func (p *Peer) writeHave(st *Stick, h *Have) error {
 		return fmt.Errorf("writing our have: %w", err)
 	}
 	name := haveFile{h.Store, h.Counter}.path()
+	if err := p.check("have", name); err != nil {
+		return fmt.Errorf("writing our have: %w", err)
+	}
 	if _, err := durable.WriteBytes(st.root, name, h.encode(p.Keys), durable.Options{Temp: part}); err != nil {
 		return fmt.Errorf("writing our have: %w", err)
 	}

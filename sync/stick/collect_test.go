@@ -330,7 +330,10 @@ func TestInterruptedCollection(t *testing.T) {
 	a.post(12, 250)
 	for step := 1; ; step++ {
 		calls := 0
-		a.peer.SetFault(func(string, string) error {
+		a.peer.SetFault(func(what, _ string) error {
+			if what != "remove" {
+				return nil
+			}
 			if calls++; calls == step {
 				return broken
 			}

@@ -126,6 +126,7 @@ type exporter struct {
 	report func(Progress)
 	o      ExportOptions
 	free   int64 // bytes there is room for
+	short  int64 // bytes that are lacking before there is room for any
 	budget int64 // bytes that the user wants to be written at most
 	unreal int64 // bytes that a dry run would have written, less those it would have freed
 	done   Progress
@@ -133,7 +134,8 @@ type exporter struct {
 }
 
 func (p *Peer) newExporter(plan []piece, o ExportOptions, room int64, rep *Report, report func(Progress)) *exporter {
-	e := &exporter{Peer: p, rep: rep, report: report, o: o, free: room, budget: o.MaxSize, feeds: make(map[refs.Feed]bool)}
+	e := &exporter{Peer: p, rep: rep, report: report, o: o, budget: o.MaxSize, feeds: make(map[refs.Feed]bool)}
+	e.setRoom(room)
 	if o.MaxSize <= 0 {
 		e.budget = maxNumber
 	}

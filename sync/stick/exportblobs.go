@@ -116,7 +116,7 @@ func (p *Peer) exportBlobs(ctx context.Context, sc *scene, o ExportOptions, rep 
 	if err != nil || len(plan) == 0 {
 		return err
 	}
-	room, err := p.room(sc)
+	room, err := p.balance(sc)
 	if err != nil {
 		return err
 	}
@@ -209,7 +209,7 @@ func (e *exporter) fillBlobs(ctx context.Context, w *bundle.Writer, plan []blobP
 // makeBlobRoom removes bundles that nobody needs until there is room for so many
 // bytes, and reports whether there is. Nothing goes in vain.
 func (e *exporter) makeBlobRoom(sc *scene, size int64) (bool, error) {
-	m, sources, err := e.medium(sc, e.free)
+	m, sources, err := e.medium(sc, e.free-e.short)
 	if err != nil {
 		return false, err
 	}
@@ -219,12 +219,12 @@ func (e *exporter) makeBlobRoom(sc *scene, size int64) (bool, error) {
 	var gone []*source
 	gain := int64(0)
 	for _, c := range e.Space.Candidates(m) {
-		if c.Reason != space.IsPressed && e.free+gain < size {
+		if c.Reason != space.IsPressed && e.free-e.short+gain < size {
 			gone = append(gone, sources[c.Bundle])
 			gain += sources[c.Bundle].size
 		}
 	}
-	if e.free+gain < size || len(gone) == 0 {
+	if e.free-e.short+gain < size || len(gone) == 0 {
 		return false, nil
 	}
 	for _, s := range gone {

@@ -5,7 +5,6 @@ package stick_test
 import (
 	"bytes"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -15,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -308,7 +306,7 @@ func chain(t *testing.T, seed uint64) {
 	}
 	for range 3 * len(v.nodes) {
 		nd := v.nodes[rng.IntN(4)]
-		if rep, err := v.visit(nd, stick.VisitOptions{}); !v.full(nd, err) && (err != nil || rep.Partly()) {
+		if rep, err := v.visit(nd, stick.VisitOptions{}); err != nil || rep.Partly() && !v.full(nd, &rep) {
 			t.Fatalf("visit: %v %+v", err, rep)
 		}
 	}
@@ -361,7 +359,8 @@ func (v *village) pull(rng *rand.Rand, nd *node, at int, done bool) (p pulled) {
 	v.notWorse(nd, before, after)
 	v.acknowledged(after)
 	if !p.cut {
-		if !v.full(nd, p.err) && (p.err != nil || p.rep.Partly()) {
+		v.notForNothing(before, promised)
+		if p.err != nil || p.rep.Partly() && !v.full(nd, &p.rep) {
 			v.t.Errorf("visit without a fault: %v %+v", p.err, p.rep)
 		}
 	}
@@ -371,11 +370,31 @@ func (v *village) pull(rng *rand.Rand, nd *node, at int, done bool) (p pulled) {
 	return p
 }
 
-// full reports whether a visit ended because interrupted ones filled a tight
-// disk to the last byte, and all that lies there is what the visitor does not
-// want: it holds none of that, and may not remove it.
-func (v *village) full(nd *node, err error) bool {
-	return v.tight && !nd.policy.all && errors.Is(err, syscall.ENOSPC)
+// full reports whether a visit left no have because interrupted ones filled a
+// tight disk to the last byte, and all that lies there is what the visitor does
+// not want: it holds none of that, and may not remove it.
+func (v *village) full(nd *node, rep *stick.VisitReport) bool {
+	return v.tight && !nd.policy.all && rep.Export.NoHave
+}
+
+// notForNothing wants what was removed without anything written instead to be of
+// no use to anybody.
+func (v *village) notForNothing(before, after *onDisk) {
+	v.t.Helper()
+	for name := range after.bundles {
+		if !before.bundles[name] {
+			return
+		}
+	}
+	gone := before.messages.Subtract(&after.messages)
+	for i, nd := range v.nodes {
+		held := nd.holds()
+		for s := range gone.All() {
+			if nd.policy.Wants(s.Feed) && held[s.Feed] < s.Last {
+				v.t.Errorf("nothing was written, and node %d, which holds feed %s to %d, can no longer read %d to %d", i+1, s.Feed, held[s.Feed], s.First, s.Last)
+			}
+		}
+	}
 }
 
 // kept wants what a visit left, before it said that the stick is safe to

@@ -8,49 +8,53 @@ import (
 )
 
 // acknowledgeFull is acknowledge for a medium that is full to the last byte, as
-// interrupted visits leave it: what is needed least goes, one bundle after the
-// other, until there is room for our have. As long as nobody can say what he
-// holds nothing is ever released.
+// interrupted visits leave it, or whoever else uses it: what nobody needs goes,
+// one bundle after the other, until there is room for our have. What somebody
+// lacks is worth more than that.
 //
 // Nothing goes when there is room for it as far as the medium says: then
 // something else is full, a folder for instance. Nor does more go when what went
-// made no room.
+// made no room. A have without room fails no visit: what was imported is safe,
+// and what lies on the medium is of as much use as before.
 func (p *Peer) acknowledgeFull(sc *scene, acknowledge func() (bool, error), rep *Report) (bool, error) {
 	wrote, err := acknowledge()
 	for least := uint64(0); durable.IsFull(err); {
 		free, _, failed := p.FreeSpace(sc.stick.root.Name())
 		if failed != nil || free < least || free >= uint64(sc.haveSize())+cramped {
-			return wrote, err
+			break
 		}
 		removed, failed := p.removeLeast(sc, rep)
 		if failed != nil || !removed {
-			rep.hintFull()
-			return wrote, err // which says what is the matter
+			rep.hint("the medium is full, and what lies there may not go: make room on it, or let somebody who holds more of it visit it")
+			break
 		}
 		least = free + 1
 		wrote, err = acknowledge()
 	}
+	if durable.IsFull(err) {
+		rep.NoHave = true
+		rep.warn("no room for our have, so that nobody learns here what we hold: %v", err)
+		err = nil
+	}
 	return wrote, err
-}
-
-// hintFull says what to do about a medium without room for our have.
-func (r *Report) hintFull() {
-	r.hint("the medium is full, and what lies there may not go: make room on it, or let somebody who holds more of it visit it")
 }
 
 // cramped is what a file system may need besides the bytes of a file: blocks
 // that are not full, and one more for its folder.
 const cramped = 128 << 10
 
-// removeLeast removes the bundle that is needed least, if there is one that may
-// go.
+// removeLeast removes the bundle that is needed least, if there is one that
+// nobody needs.
 func (p *Peer) removeLeast(sc *scene, rep *Report) (bool, error) {
 	m, sources, err := p.medium(sc, 0)
 	if err != nil {
 		return false, err
 	}
-	candidates := p.Space.Candidates(m)
-	i := slices.IndexFunc(candidates, func(c space.Candidate) bool { return !sources[c.Bundle].fresh })
+	candidates := space.Unneeded(p.Space, m)
+	i := slices.IndexFunc(candidates, func(c space.Candidate) bool {
+		// While somebody unknown is assumed, only copies are of no use to him.
+		return !sources[c.Bundle].fresh && (sc.patient || c.Reason == space.IsReplaced)
+	})
 	if i < 0 {
 		return false, nil
 	}

@@ -40,6 +40,7 @@ type Report struct {
 	Removed      int64 `json:"removed,omitempty"`      // bundles removed from the medium to make room
 	Freed        int64 `json:"freed,omitempty"`        // their bytes
 	Merged       int64 `json:"merged,omitempty"`       // small bundles replaced by one
+	NoHave       bool  `json:"noHave,omitempty"`       // there was no room for our have: nobody learns there what we hold
 	NoRoom       bool  `json:"noRoom,omitempty"`       // an import ended early: our own disk is full
 	DryRun       bool  `json:"dryRun,omitempty"`
 	Unverified   bool  `json:"unverified,omitempty"` // written, but the cache could not be dropped to compare
@@ -70,9 +71,10 @@ type Skip struct {
 }
 
 // Partly reports whether something that was there could not be taken: it is
-// named in Losses, Skipped, Rejects or Forks, or our own disk is full.
+// named in Losses, Skipped, Rejects or Forks, or our own disk is full, or there
+// was no room for our have.
 func (r *Report) Partly() bool {
-	return len(r.Losses) > 0 || len(r.Skipped) > 0 || r.Rejected > 0 || r.Forked > 0 || r.NoRoom
+	return len(r.Losses) > 0 || len(r.Skipped) > 0 || r.Rejected > 0 || r.Forked > 0 || r.NoRoom || r.NoHave
 }
 
 // VisitReport says what a visit did.

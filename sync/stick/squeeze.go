@@ -14,7 +14,7 @@ func (p *Peer) export(ctx context.Context, sc *scene, plan []piece, o ExportOpti
 	if len(plan) == 0 {
 		return nil
 	}
-	room, err := p.room(sc)
+	room, err := p.balance(sc)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ const maxTries = 4
 // fit. It returns how many messages are left.
 func (e *exporter) makeRoom(ctx context.Context, sc *scene, plan []piece, each int64) (left int64, err error) {
 	for try := 0; len(plan) > 0 && try < maxTries; try++ {
-		m, sources, err := e.medium(sc, e.free)
+		m, sources, err := e.medium(sc, e.free-e.short)
 		if err != nil {
 			return 0, err
 		}
@@ -114,8 +114,12 @@ func (e *exporter) makeRoom(ctx context.Context, sc *scene, plan []piece, each i
 
 // relieve removes what nobody needs from a medium that is nearly full, so that
 // others find room: they may not hold what is in their way.
-func (p *Peer) relieve(sc *scene, rep *Report) error {
-	room, err := p.room(sc)
+func (p *Peer) relieve(sc *scene, o ExportOptions, rep *Report) error {
+	room, err := p.balance(sc)
+	if o.DryRun { // it wrote and removed nothing
+		room += rep.Freed - rep.Bytes
+	}
+	room = max(0, room)
 	if err != nil || room >= (room+sc.used())/space.SpareShare {
 		return err
 	}
@@ -124,7 +128,7 @@ func (p *Peer) relieve(sc *scene, rep *Report) error {
 		return err
 	}
 	keepFresh(m, sources)
-	e := p.newExporter(nil, ExportOptions{}, room, rep, orNothing(nil))
+	e := p.newExporter(nil, o, room, rep, orNothing(nil))
 	for _, c := range space.Relieve(p.Space, m) {
 		if err := e.remove(sc, sources[c.Bundle]); err != nil {
 			return err
@@ -255,13 +259,23 @@ func (e *exporter) spare(sc *scene) int64 {
 
 // measure asks how much may be written now.
 func (e *exporter) measure(sc *scene) error {
-	room, err := e.Peer.room(sc)
-	e.free = max(0, room-e.unreal)
+	room, err := e.balance(sc)
+	e.setRoom(room - e.unreal)
 	return err
 }
 
+// setRoom notes what balance says.
+func (e *exporter) setRoom(n int64) { e.free, e.short = max(0, n), max(0, -n) }
+
 // room returns how many bytes may be written to the medium.
 func (p *Peer) room(sc *scene) (int64, error) {
+	n, err := p.balance(sc)
+	return max(0, n), err
+}
+
+// balance is room or, below zero, how much is lacking before there is any: what
+// is removed for something else must make up for that first, or goes in vain.
+func (p *Peer) balance(sc *scene) (int64, error) {
 	free, _, err := p.FreeSpace(sc.stick.root.Name())
 	if err != nil {
 		return 0, fmt.Errorf("asking for free space on the stick: %w", err)
@@ -270,7 +284,7 @@ func (p *Peer) room(sc *scene) (int64, error) {
 	if p.Part > 0 {
 		room = min(room, p.Part-sc.used())
 	}
-	return max(0, room), nil
+	return room, nil
 }
 
 // haveSize bounds what our have will take.

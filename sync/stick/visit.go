@@ -128,18 +128,21 @@ func (p *Peer) give(ctx context.Context, sc *scene, o ExportOptions, explicit bo
 	if err := p.export(ctx, sc, plan, o, rep, progress); err != nil {
 		return false, err
 	}
-	if err := p.exportBlobs(ctx, sc, o, rep, progress); err != nil || o.DryRun {
+	if err := p.exportBlobs(ctx, sc, o, rep, progress); err != nil {
 		return false, err
 	}
-	if !explicit && o.MaxSize <= 0 {
+	if !explicit && o.MaxSize <= 0 && !o.DryRun {
 		if err := p.merge(ctx, sc, o.Codec, rep, progress); err != nil {
 			return false, err
 		}
 	}
 	if !explicit && sc.patient {
-		if err := p.relieve(sc, rep); err != nil {
+		if err := p.relieve(sc, o, rep); err != nil {
 			return false, err
 		}
+	}
+	if o.DryRun {
+		return false, nil
 	}
 	if err := p.ledger.keep(sc.stick.id, nil, sc.removed); err != nil {
 		return false, err
