@@ -255,6 +255,39 @@ func TestFullMedium(t *testing.T) {
 	t.Logf("%d cases: a full medium", full)
 }
 
+// TestFullMediumOfCargo lets a node that has news visit a medium, full of what
+// another one lacks, with every amount of room.
+func TestFullMediumOfCargo(t *testing.T) {
+	v := newVillage(t, faultfs.New(0, true), nil)
+	a, b := v.nodes[0], v.nodes[1]
+	v.nodes, v.tight = v.nodes[:2], true
+	v.mustVisit(b)
+	v.mustVisit(a)
+	a.post(11, 300)
+	v.mustVisit(a)
+	a.peer.Reserve = 1
+	whole, left := v.disk, 0
+	for room := int64(0); room < 64<<10; room += 4096 {
+		v.disk = whole.Clone()
+		v.disk.Resize(v.disk.Used() + room)
+		a.write(1, 1, noise(3000))
+		before := look(t, v.disk.Files())
+		rep, err := v.visit(a, stick.VisitOptions{})
+		if err != nil {
+			t.Errorf("with %d bytes free: %v", room, err)
+		}
+		if rep.Export.NoHave {
+			left++
+		}
+		after := look(t, v.disk.Files())
+		v.notForNothing(before, after)
+		v.notWorse(a, before, after)
+	}
+	if left == 0 {
+		t.Error("there was room for a have each time")
+	}
+}
+
 // TestUnreadableHave: somebody whose have cannot be read, and was never read,
 // may lack what all others hold. Nothing goes as long as that is so.
 func TestUnreadableHave(t *testing.T) {
