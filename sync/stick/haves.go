@@ -54,6 +54,9 @@ func (p *Peer) readHaves(sc *scene, rep *Report) error {
 	if err := p.ledger.keepHaves(sc.stick.id, news, gone); err != nil {
 		return err
 	}
+	if err := p.partFromCopy(sc, known, rep); err != nil {
+		return err
+	}
 	sc.others = present(sc.listing.haves, known, ID(p.Store.ID()))
 	sc.visit = newestVisit(sc.others, sc.mine.newest, p.trusts)
 	p.honour(sc)
@@ -253,6 +256,23 @@ func (p *Peer) readOwn(sc *scene, files []haveFile, rep *Report) error {
 				own.newest = nil
 			}
 		}
+	}
+	return nil
+}
+
+// partFromCopy makes our store another one when a have of our identity says that
+// it continues ours: the copy that left it lives, and so do we. Under the old id
+// everybody would take us to be gone. That ends with us: the copy has an id of
+// its own, which we do not list.
+func (p *Peer) partFromCopy(sc *scene, known map[writer]*Have, rep *Report) error {
+	own := ID(p.Store.ID())
+	for w, h := range known {
+		if w.identity != p.Keys.Feed() || w.store == own || !slices.Contains(h.Replaces, own) {
+			continue
+		}
+		rep.warn("this store was copied: the stick knows a copy that continues it; it continues as another store")
+		sc.mine = &ownHaves{}
+		return p.renew(h)
 	}
 	return nil
 }

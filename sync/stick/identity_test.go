@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ssbsync/ssbsync/store"
 	"github.com/ssbsync/ssbsync/sync/stick"
 )
 
@@ -119,6 +120,62 @@ func TestIdentityInTwoStores(t *testing.T) {
 	twin.wantHead(1, 3)
 	if rep := a.visit(m); len(rep.Import.Warnings) == 0 {
 		t.Error("no warning for the first store")
+	}
+}
+
+// TestCopyAndOriginal: after a store was copied both live on, for themselves and
+// for everybody else, and get along without new names from then on.
+func TestCopyAndOriginal(t *testing.T) {
+	for name, restore := range map[string]bool{"restored": true, "copied": false} {
+		t.Run(name, func(t *testing.T) {
+			a, b, m := newNode(t, 1), newNode(t, 2), newMedium(t)
+			a.post(1, 10)
+			a.visit(m)
+			b.visit(m)
+			file := a.copyStore()
+			if restore {
+				copied, err := store.Open(file, store.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := errors.Join(stick.Restored(copied, feed(1)), copied.Close()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			twin := openNode(t, file, 1, a.policy)
+			warned := ""
+			for range 2 {
+				twin.post(21, 1)
+				twin.visit(m)
+				a.post(11, 1)
+				warned += strings.Join(a.visit(m).Import.Warnings, "\n")
+			}
+			if !strings.Contains(warned, "it continues as another store") {
+				t.Errorf("warnings: %q", warned)
+			}
+			twin.visit(m) // where neither was restored by hand
+			ids := [][16]byte{a.store.ID(), twin.store.ID()}
+			for range 3 {
+				b.post(2, 1)
+				for _, nd := range []*node{b, twin, a} {
+					nd.visit(m)
+				}
+			}
+			if a.store.ID() != ids[0] || twin.store.ID() != ids[1] || ids[0] == ids[1] {
+				t.Errorf("%x, then %x and %x", ids, a.store.ID(), twin.store.ID())
+			}
+			s, err := b.peer.Survey(t.Context(), m.open())
+			if err != nil {
+				t.Fatal(err)
+			}
+			found := make(map[[16]byte]bool)
+			for _, v := range s.Visitors {
+				found[v.Store] = true
+			}
+			if !found[ids[0]] || !found[ids[1]] {
+				t.Errorf("b sees %+v", s.Visitors)
+			}
+		})
 	}
 }
 
