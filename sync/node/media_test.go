@@ -544,6 +544,11 @@ func TestFolderIsTriedAgain(t *testing.T) {
 	if err := errors.Join(os.RemoveAll(bundles), os.WriteFile(bundles, nil, 0o644)); err != nil {
 		t.Fatal(err)
 	}
+	for i := range 100 { // nor can it be moved out of the way
+		if err := os.WriteFile(fmt.Sprintf("%s.odd%d", bundles, i+1), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	v.enroll(dir, "")
 	source.tell(watch.Mounted, watch.Medium{Path: dir, Folder: true})
 	for range 3 {

@@ -139,7 +139,7 @@ func (h *Have) shrink(mine *ownHaves) {
 
 // writeHave writes a have durably under its final name.
 func (p *Peer) writeHave(st *Stick, h *Have) error {
-	if err := makeDir(st.root, haveDir); err != nil {
+	if _, err := clearDir(st.root, haveDir); err != nil {
 		return fmt.Errorf("writing our have: %w", err)
 	}
 	part, err := p.part(st)
@@ -147,6 +147,9 @@ func (p *Peer) writeHave(st *Stick, h *Have) error {
 		return fmt.Errorf("writing our have: %w", err)
 	}
 	name := haveFile{h.Store, h.Counter}.path()
+	if _, err := clearFile(st.root, name); err != nil {
+		return fmt.Errorf("writing our have: %w", err)
+	}
 	if err := p.check("have", name); err != nil {
 		return fmt.Errorf("writing our have: %w", err)
 	}

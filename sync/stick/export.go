@@ -296,9 +296,17 @@ func (e *exporter) write(ctx context.Context, sc *scene, w *bundle.Writer) error
 func (e *exporter) place(ctx context.Context, sc *scene, m *bundle.Manifest, b *bundle.Writer) error {
 	path := bundlePath(m.Name())
 	dir := bundlesDir + "/" + m.Name()[:2]
-	for _, d := range []string{bundlesDir, dir} {
-		if err := makeDir(sc.stick.root, d); err != nil {
+	for _, d := range []string{bundlesDir, dir, path} {
+		clear := clearDir
+		if d == path {
+			clear = clearFile
+		}
+		moved, err := clear(sc.stick.root, d)
+		if err != nil {
 			return fmt.Errorf("writing bundle %s: %w", m.Name(), err)
+		}
+		if moved != "" {
+			e.rep.warn("%s was in the way of a bundle, and is now %s", d, moved)
 		}
 	}
 	part, err := e.part(sc.stick)

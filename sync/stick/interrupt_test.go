@@ -127,16 +127,24 @@ func TestManyLeftovers(t *testing.T) {
 	}
 }
 
-// TestUnwritable makes the medium refuse writes in a way that root feels too:
-// what must be a directory is a file.
+// obstruct makes the medium refuse writes in a way that root feels too: what
+// must be a directory is a file, and all names that it could be given are taken.
+func (m *medium) obstruct(dir string) {
+	dir = filepath.Join(m.dir, dir)
+	os.RemoveAll(dir)
+	os.WriteFile(dir, nil, 0o666)
+	for i := range 100 {
+		os.WriteFile(fmt.Sprintf("%s.odd%d", dir, i+1), nil, 0o666)
+	}
+}
+
+// TestUnwritable is about a medium that takes no writes.
 func TestUnwritable(t *testing.T) {
 	a, b, m := newNode(t, 1), newNode(t, 2), newMedium(t)
 	a.post(11, 10)
 	a.visit(m)
 	b.post(2, 3)
-	tmp := filepath.Join(m.dir, "ssbsync/tmp")
-	os.RemoveAll(tmp)
-	os.WriteFile(tmp, nil, 0o666)
+	m.obstruct("ssbsync/tmp")
 	m.unchanged(func() {
 		rep, err := b.peer.Visit(t.Context(), m.open(), stick.VisitOptions{})
 		if err == nil || !strings.Contains(err.Error(), "ssbsync/tmp") {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/ssbsync/ssbsync/sync/stick"
@@ -149,9 +147,7 @@ func TestMergeWithoutWrites(t *testing.T) {
 	a, m := newNode(t, 1), newMedium(t)
 	a.drip(m, 1, posts)
 	a.peer.Merging.Least = posts
-	tmp := filepath.Join(m.dir, "ssbsync/tmp")
-	os.RemoveAll(tmp)
-	os.WriteFile(tmp, nil, 0o666)
+	m.obstruct("ssbsync/tmp")
 	before := m.files(".ssb.zst")
 	if _, err := a.peer.Visit(t.Context(), m.open(), stick.VisitOptions{}); err == nil {
 		t.Error("no error")

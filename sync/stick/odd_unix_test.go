@@ -3,12 +3,16 @@
 package stick_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/ssbsync/ssbsync/spec/refs"
+	"github.com/ssbsync/ssbsync/sync/stick"
 )
 
 // oddities puts things under the names of bundles, haves and directories that
@@ -36,6 +40,49 @@ func oddities(t *testing.T, m *medium, name, outside string) {
 		if err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestInTheWay: what others put where a bundle belongs, or a folder of ours,
+// fails no visit, and is not lost.
+func TestInTheWay(t *testing.T) {
+	for name, obstruct := range map[string]func(file string) (kept string, err error){
+		"a folder named like the bundle": func(file string) (string, error) {
+			return filepath.Base(file) + ".odd1/x", os.MkdirAll(filepath.Join(file, "x"), 0o777)
+		},
+		"a file named like its folder": func(file string) (string, error) {
+			dir := filepath.Dir(file)
+			return "../" + filepath.Base(dir) + ".odd1", errors.Join(os.Remove(dir), os.WriteFile(dir, []byte("mine"), 0o666))
+		},
+		"files named like the other folders": func(file string) (string, error) {
+			base := filepath.Join(filepath.Dir(file), "../..")
+			return "../../have.odd1", errors.Join(
+				os.RemoveAll(filepath.Join(base, "have")), os.WriteFile(filepath.Join(base, "have"), []byte("mine"), 0o666),
+				os.RemoveAll(filepath.Join(base, "tmp")), os.Symlink("bundles", filepath.Join(base, "tmp")))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b, m := newNode(t, 1), newNode(t, 2), newMedium(t)
+			a.post(11, 50)
+			a.visit(m)
+			file := m.files(".zst")[0]
+			if err := os.Remove(file); err != nil {
+				t.Fatal(err)
+			}
+			kept, err := obstruct(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.post(12, 1) // or the have says nothing new
+			a.export(m, stick.ExportOptions{Feed: func(f refs.Feed) bool { return f == feed(11) }})
+			rep := a.visit(m)
+			if _, err := os.Lstat(filepath.Join(filepath.Dir(file), kept)); err != nil {
+				t.Errorf("%v: %+v", err, rep)
+			}
+			if rep := b.visit(m); rep.Import.New != 51 || rep.Partly() || !rep.Have {
+				t.Errorf("another visit: %+v", rep)
+			}
+		})
 	}
 }
 

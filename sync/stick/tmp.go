@@ -14,7 +14,7 @@ const staleVisits = 3
 
 // part returns a name for a new temporary file of ours.
 func (p *Peer) part(st *Stick) (string, error) {
-	if err := makeDir(st.root, tmpDir); err != nil {
+	if _, err := clearDir(st.root, tmpDir); err != nil {
 		return "", err
 	}
 	return partName(ID(p.Store.ID())), nil
