@@ -37,7 +37,7 @@ Examples:
 			&cli.BoolFlag{Name: "no-lan", Usage: "neither look for peers on the local network nor be found there"},
 			&cli.StringFlag{Name: "log-level", Aliases: []string{"logging.level"}, Usage: "debug, info, warn or error"},
 			&cli.BoolFlag{Name: "no-watch", Usage: "sync neither sticks nor folders by itself"},
-			&cli.StringSliceFlag{Name: "watch", Usage: "watch this plain `FOLDER` too; may be repeated"},
+			&cli.StringSliceFlag{Name: "watch", Usage: "sync this plain `FOLDER` too, if it was enrolled anywhere; may be repeated"},
 		}, append(autoFlags(), desktopFlags()...)...),
 		Action: func(c *cli.Context) error {
 			if err := exactly(c, 0, "server [--host ADDRESS] [--port PORT]"); err != nil {

@@ -51,7 +51,8 @@ func (p *program) watchCommand() *cli.Command {
 		ArgsUsage: "[DIR…]",
 		Description: `Waits for sticks and syncs each that is plugged in, and plain folders whenever something changes there. One line tells of
 each visit, and when it is safe to remove the stick. Sticks that were never enrolled, exported to or synced with by
-hand are left alone, unless --auto says otherwise. Ctrl-C ends it cleanly.
+hand are left alone, unless --auto says otherwise; folders named here are synced if ssbsync enroll made them sticks, by
+whomever. Ctrl-C ends it cleanly.
 
 "ssbsync server" does the same and talks to the network too. While one runs, this command shows what it does.
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -268,13 +269,14 @@ func (k *keeper) allowed(s sight) bool {
 		k.v.node.options.Log.Error("reading the enrolled sticks failed", "err", err)
 		return false
 	}
+	allowed := enrolled || k.v.options.Auto == AutoAll || k.named()
 	k.mu.Lock()
 	answer := k.answer
-	k.asking = !enrolled && k.v.options.Auto == AutoAsk && answer == nil
+	k.asking = !allowed && k.v.options.Auto == AutoAsk && answer == nil
 	asking := k.asking
 	k.mu.Unlock()
 	switch {
-	case enrolled || k.v.options.Auto == AutoAll || answer != nil && *answer:
+	case allowed || answer != nil && *answer:
 		return true
 	case asking:
 		k.tellOnce(k.event(MediaAsking))
@@ -282,6 +284,15 @@ func (k *keeper) allowed(s sight) bool {
 		k.tellOnce(k.event(MediaUnknown))
 	}
 	return false
+}
+
+// named reports whether the user named the folder, in the command or in the
+// config: who does that wants it to be visited. A folder that is watched because
+// it was enrolled is none of these: another stick may lie there now.
+func (k *keeper) named() bool {
+	folders := k.v.options.Folders
+	return k.describe().Folder && (slices.Contains(folders, k.path) ||
+		slices.ContainsFunc(folders, func(folder string) bool { return resolved(folder) == k.path }))
 }
 
 // answered takes the answer to the question whether the stick is to be

@@ -657,6 +657,40 @@ func TestFoldersOnly(t *testing.T) {
 	}
 }
 
+// TestNamedFolder: who names a folder wants it to be visited, whatever the mode;
+// one that was enrolled and is another stick now is left alone, and so are media
+// that nobody named.
+func TestNamedFolder(t *testing.T) {
+	for _, auto := range []node.Auto{node.AutoEnrolled, node.AutoAsk} {
+		t.Run(string(auto), func(t *testing.T) {
+			source := newFakeMedia()
+			named, _ := marked(t, "named")
+			linked, _ := marked(t, "linked")
+			link := filepath.Join(folder(t), "link")
+			if err := os.Symlink(linked, link); err != nil {
+				t.Skip(err)
+			}
+			other, _ := marked(t, "other")
+			plugged, _ := marked(t, "plugged")
+			v := openVisitor(t, settings{config: kiosk, source: source, media: node.MediaOptions{Auto: auto, Folders: []string{named, link}}})
+			v.post("hello")
+			left := node.MediaUnknown
+			if auto == node.AutoAsk {
+				left = node.MediaAsking
+			}
+			source.tell(watch.Mounted, watch.Medium{Path: named, Folder: true})
+			source.tell(watch.Mounted, watch.Medium{Path: linked, Folder: true})
+			source.tell(watch.Mounted, watch.Medium{Path: other, Folder: true})
+			source.tell(watch.Mounted, usb(plugged))
+			for path, kind := range map[string]node.MediaKind{named: node.MediaDone, linked: node.MediaDone, other: left, plugged: left} {
+				if e := v.await2(path, kind); kind == node.MediaDone && e.Out != 1 {
+					t.Errorf("%+v", e)
+				}
+			}
+		})
+	}
+}
+
 // TestShow looks at a stick over the API.
 func TestShow(t *testing.T) {
 	source := newFakeMedia()
