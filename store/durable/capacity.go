@@ -84,8 +84,8 @@ func rate(n int64, d time.Duration) float64 {
 // CheckCapacity finds media that claim more than they hold. It fills the free
 // space with files of a pseudo-random pattern below dir, a folder below root,
 // made if it is missing; reads everything back from the medium; and removes
-// the files, also when it fails or ctx ends. Files of an earlier test that was
-// killed are removed first.
+// the files, also when it fails or ctx ends, and the folder, if nothing else is in
+// it. Files of an earlier test that was killed are removed first.
 //
 // A medium that lies loses, while it is filled, what lay on it before: it may
 // write over its own beginning. To do little of that, some spots are read after

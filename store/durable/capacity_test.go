@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -290,6 +291,44 @@ func TestCapacityOfFolder(t *testing.T) {
 		t.Errorf("left %v, %v", entries, err)
 	}
 	t.Logf("wrote %.0f MB/s, read %.0f MB/s, verified %v", r.WriteRate()/1e6, r.ReadRate()/1e6, r.Verified)
+}
+
+// TestCapacityLeftovers: what a killed test left goes, with its folder, and
+// nothing else; not while a test is under way.
+func TestCapacityLeftovers(t *testing.T) {
+	const dir = durable.CapacityDir
+	root := openRoot(t, t.TempDir())
+	if err := durable.CleanCapacity(root, dir); err != nil {
+		t.Errorf("nothing there: %v", err)
+	}
+	ours, theirs := dir+"/capacity-0123456789abcdef-00001.part", dir+"/capacity-0123456789abcdef-00002.part"
+	left := func(name string) bool { _, err := root.Lstat(name); return err == nil }
+	if err := errors.Join(root.MkdirAll(theirs, 0o755), root.WriteFile(ours, []byte("left"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := durable.CleanCapacity(root, dir); err != nil || left(ours) || !left(theirs) {
+		t.Errorf("%v: ours is there: %v, theirs: %v", err, left(ours), left(theirs))
+	}
+	if err := errors.Join(root.Remove(theirs), root.WriteFile(ours, []byte("left"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := durable.CleanCapacity(root, dir); err != nil || left(dir) {
+		t.Errorf("%v: the folder is there: %v", err, left(dir))
+	}
+	if err := root.Mkdir(dir, 0o755); err != nil { // by a test that was killed before it wrote
+		t.Fatal(err)
+	}
+	r, err := durable.CheckCapacity(t.Context(), root, dir, durable.CapacityOptions{Limit: 9 * mebibyte, Progress: func(durable.CapacityProgress) {
+		if err := durable.CleanCapacity(root, dir); err != nil {
+			t.Error(err)
+		}
+		if _, err := durable.CheckCapacity(t.Context(), root, dir, durable.CapacityOptions{Limit: 1}); runtime.GOOS != "windows" && err == nil {
+			t.Error("two tests at a time")
+		}
+	}})
+	if err != nil || !r.OK() || left(dir) {
+		t.Errorf("%v %+v: the folder is there: %v", err, r, left(dir))
+	}
 }
 
 // TestCapacityNowhere is about folders that cannot be filled.

@@ -31,11 +31,17 @@ type mediumFile interface {
 
 // A folderMedium is a folder below a root.
 type folderMedium struct {
-	root  *os.Root
-	dir   string
-	run   string // of the names, random
-	fresh bool   // the folder was made for the test
+	root *os.Root
+	dir  string
+	run  string   // of the names, random
+	lock *os.File // the folder, for as long as the test takes; nil where none can be locked
 }
+
+// CapacityDir is the folder at the top of a medium in which its capacity is
+// tested.
+const CapacityDir = "ssbsync-capacity"
+
+var errLocked = errors.New("another test is under way")
 
 var capacityName = regexp.MustCompile(`^capacity-[0-9a-f]{16}-[0-9]{5,}\.part$`)
 
@@ -43,13 +49,51 @@ func openMedium(root *os.Root, dir string) (*folderMedium, error) {
 	var random [8]byte
 	rand.Read(random[:])
 	m := &folderMedium{root: root, dir: dir, run: hex.EncodeToString(random[:])}
-	if _, err := root.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
-		m.fresh = true
-	}
 	if err := root.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	return m, m.removeOld()
+	f, err := OpenDir(root, dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.hold(f); errors.Is(err, errLocked) {
+		return nil, err
+	}
+	if err := m.removeOld(); err != nil {
+		m.close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// hold locks the folder, so that nobody removes the files of a test that is
+// under way.
+func (m *folderMedium) hold(f *os.File) error {
+	if err := lockDir(f); err != nil {
+		f.Close()
+		return err
+	}
+	m.lock = f
+	return nil
+}
+
+// CleanCapacity removes what a CheckCapacity that was killed has left in a
+// folder, and the folder, if nothing else is in it. A test that is under way is
+// left alone; and so is everything where that cannot be told.
+func CleanCapacity(root *os.Root, dir string) error {
+	f, err := OpenDir(root, dir)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	m := &folderMedium{root: root, dir: dir}
+	if m.hold(f) != nil {
+		return nil
+	}
+	defer m.close()
+	return m.removeOld()
 }
 
 // removeOld removes what a test that was killed has left.
@@ -70,6 +114,9 @@ func (m *folderMedium) removeOld() error {
 		}
 	}
 	for _, name := range old {
+		if info, err := m.root.Lstat(name); err != nil || !info.Mode().IsRegular() {
+			continue
+		}
 		if err := m.root.Remove(name); err != nil {
 			return fmt.Errorf("removing what an earlier test left: %w", err)
 		}
@@ -114,10 +161,12 @@ func (m *folderMedium) Remove(index int) error {
 	return err
 }
 
-// close removes the folder, if it was made for the test and nothing is in it.
+// close removes the folder, if nothing is in it: an earlier test may have made
+// it.
 func (m *folderMedium) close() {
-	if m.fresh {
-		m.root.Remove(m.dir)
+	m.root.Remove(m.dir)
+	if m.lock != nil {
+		m.lock.Close()
 	}
 }
 

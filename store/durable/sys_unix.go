@@ -21,6 +21,16 @@ func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(er
 
 func syncFolder(f *os.File) error { return f.Sync() }
 
+// lockDir locks an open folder until it is closed: errLocked when somebody else
+// has.
+func lockDir(f *os.File) error {
+	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return errLocked
+	}
+	return err
+}
+
 // FreeSpace returns how many bytes an ordinary user can still write to the
 // file system that holds path, and its size.
 func FreeSpace(path string) (free, total uint64, err error) {

@@ -19,6 +19,9 @@ func isFull(err error) bool {
 // and offers no sync of a folder.
 func syncFolder(*os.File) error { return errors.ErrUnsupported }
 
+// lockDir locks nothing: folders cannot be locked here.
+func lockDir(*os.File) error { return errors.ErrUnsupported }
+
 // FreeSpace returns how many bytes this user can still write to the volume
 // that holds path, and its size.
 func FreeSpace(path string) (free, total uint64, err error) {

@@ -54,9 +54,6 @@ type Capacity struct {
 	ReadRate   int64  `json:"readRate"`
 }
 
-// capacityDir is where the test of a medium writes.
-const capacityDir = "ssbsync-capacity"
-
 // enrollFolder makes a folder a stick that is visited by itself.
 func (n *Node) enrollFolder(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stream) error {
 	var o EnrollOptions
@@ -84,6 +81,8 @@ func (n *Node) enrollFolder(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stre
 		if err != nil || !report.OK {
 			return err
 		}
+	} else if err := durable.CleanCapacity(root, durable.CapacityDir); err != nil {
+		n.options.Log.Warn("what a test of the capacity left stays", "path", o.Path, "err", err)
 	}
 	s, err := stick.CreateLabelled(root, o.Label)
 	if err == nil {
@@ -104,7 +103,7 @@ func (n *Node) enrollFolder(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stre
 
 // checkCapacity fills a medium and reads it back.
 func (n *Node) checkCapacity(ctx context.Context, st *muxrpc.Stream, root *os.Root) (Capacity, error) {
-	r, err := durable.CheckCapacity(ctx, root, capacityDir, durable.CapacityOptions{Progress: func(p durable.CapacityProgress) {
+	r, err := durable.CheckCapacity(ctx, root, durable.CapacityDir, durable.CapacityOptions{Progress: func(p durable.CapacityProgress) {
 		// A reader that has gone ends the call by its context.
 		_ = st.Send(ctx, EnrollItem{Progress: &CapacityProgress{p.Reading, p.Done, p.Total}})
 	}})

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/ssbsync/ssbsync/spec/muxrpc"
+	"github.com/ssbsync/ssbsync/store/durable"
 	"github.com/ssbsync/ssbsync/sync/node"
 	"github.com/ssbsync/ssbsync/sync/stick"
 	"github.com/ssbsync/ssbsync/watch"
@@ -688,6 +689,21 @@ func TestNamedFolder(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestEnrollTidies: what a killed test of the capacity left, up to the whole
+// stick, does not stay.
+func TestEnrollTidies(t *testing.T) {
+	v := openVisitor(t, settings{config: kiosk, source: newFakeMedia()})
+	dir := folder(t)
+	left := filepath.Join(dir, durable.CapacityDir, "capacity-0123456789abcdef-00000.part")
+	if err := errors.Join(os.Mkdir(filepath.Dir(left), 0o755), os.WriteFile(left, []byte("left"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	v.enroll(dir, "")
+	if _, err := os.Stat(filepath.Dir(left)); err == nil {
+		t.Error("it is still there")
 	}
 }
 

@@ -127,6 +127,26 @@ func TestManyLeftovers(t *testing.T) {
 	}
 }
 
+// TestCapacityLeftover: what a killed test of the capacity left goes with the
+// next visit that may write.
+func TestCapacityLeftover(t *testing.T) {
+	a, m := newNode(t, 1), newMedium(t)
+	left := filepath.Join(m.dir, "ssbsync-capacity/capacity-0123456789abcdef-00000.part")
+	if err := errors.Join(os.Mkdir(filepath.Dir(left), 0o755), os.WriteFile(left, []byte("left"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.peer.Visit(t.Context(), m.open(), stick.VisitOptions{Export: stick.ExportOptions{DryRun: true}}); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(left); err != nil {
+		t.Errorf("a dry run: %v", err)
+	}
+	a.visit(m)
+	if _, err := os.Stat(filepath.Dir(left)); err == nil {
+		t.Error("it is still there")
+	}
+}
+
 // obstruct makes the medium refuse writes in a way that root feels too: what
 // must be a directory is a file, and all names that it could be given are taken.
 func (m *medium) obstruct(dir string) {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 
 	"github.com/ssbsync/ssbsync/store"
+	"github.com/ssbsync/ssbsync/store/durable"
 )
 
 // staleVisits is the number of our visits after which a temporary file of
@@ -28,9 +29,11 @@ func partName(owner ID) string {
 }
 
 // clean removes temporary files: ours, which an interrupted visit left, and
-// those of others that stayed the same over several of our visits. What cannot
-// be removed, or another store removed first, is left.
+// those of others that stayed the same over several of our visits; and what a
+// test of the capacity left, up to the size of the medium. What cannot be
+// removed, or another store removed first, is left.
 func (p *Peer) clean(sc *scene) error {
+	_ = durable.CleanCapacity(sc.stick.root, durable.CapacityDir)
 	former, err := p.ledger.replaces()
 	if err != nil {
 		return err
