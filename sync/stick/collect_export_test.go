@@ -1,5 +1,5 @@
 package stick
 
 // SetFault makes steps that change the medium fail: "remove" before a bundle
-// is removed, with its name, and "have" before a have is written.
+// is removed, with its name, "bundle" and "have" before one of those is written.
 func (p *Peer) SetFault(fault func(step, name string) error) { p.fault = fault }

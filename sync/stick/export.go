@@ -295,6 +295,9 @@ func (e *exporter) write(ctx context.Context, sc *scene, w *bundle.Writer) error
 // file of that name can only be a damaged copy of the same bundle.
 func (e *exporter) place(ctx context.Context, sc *scene, m *bundle.Manifest, b *bundle.Writer) error {
 	path := bundlePath(m.Name())
+	if err := e.check("bundle", path); err != nil {
+		return fmt.Errorf("writing bundle %s: %w", m.Name(), err)
+	}
 	dir := bundlesDir + "/" + m.Name()[:2]
 	for _, d := range []string{bundlesDir, dir, path} {
 		clear := clearDir

@@ -354,8 +354,11 @@ func TestMarker(t *testing.T) {
 	}
 	for _, bad := range []string{"", "{}", `{"format":"ssbsync stick v2","stick":"` + st.ID().String() + `","mode":"open"}` + "\n"} {
 		m.write("ssbsync/stick.json", []byte(bad))
-		if _, err := stick.Create(m.root()); err == nil || errors.Is(err, stick.ErrNoMarker) {
+		_, err := stick.Create(m.root())
+		if err == nil || errors.Is(err, stick.ErrNoMarker) {
 			t.Errorf("marker %q: %v", bad, err)
+		} else if newer := strings.Contains(bad, "v2"); strings.Contains(err.Error(), "enroll it again") == newer {
+			t.Errorf("marker %q: a newer program's: %v, the way out: %v", bad, newer, err)
 		}
 	}
 }

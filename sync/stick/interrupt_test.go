@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/ssbsync/ssbsync/sync/stick"
@@ -144,6 +145,23 @@ func TestCapacityLeftover(t *testing.T) {
 	a.visit(m)
 	if _, err := os.Stat(filepath.Dir(left)); err == nil {
 		t.Error("it is still there")
+	}
+}
+
+// TestReadOnly: on a medium that takes no writes the import counts, and what was
+// not written is named.
+func TestReadOnly(t *testing.T) {
+	a, b, m := newNode(t, 1), newNode(t, 2), newMedium(t)
+	a.post(11, 10)
+	a.visit(m)
+	b.peer.SetFault(func(string, string) error { return syscall.EROFS })
+	for _, posted := range []int{0, 3} {
+		b.post(2, posted)
+		rep := b.visit(m)
+		named := strings.Contains(strings.Join(rep.Export.Warnings, " "), "3 new messages")
+		if !rep.ReadOnly || !rep.Partly() || b.head(11) != 10 || named != (posted > 0) {
+			t.Errorf("with %d messages: %+v", posted, rep)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -14,7 +15,8 @@ import (
 )
 
 const (
-	markerFormat  = "ssbsync stick v1"
+	formatFamily  = "ssbsync stick "
+	markerFormat  = formatFamily + "v1"
 	modeOpen      = "open" // every node may read and write
 	maxMarkerSize = 4096
 	maxLabelLen   = 64 // bytes
@@ -41,6 +43,12 @@ func (m marker) format() []byte {
 	return b.Bytes()
 }
 
+// otherFormatError says that a marker is whole, and not for this program: it is
+// not to be removed.
+type otherFormatError struct{ text string }
+
+func (e *otherFormatError) Error() string { return e.text }
+
 // parseMarker reads what format writes, and nothing else.
 func parseMarker(b []byte) (marker, error) {
 	var m marker
@@ -51,10 +59,12 @@ func parseMarker(b []byte) (marker, error) {
 		return marker{}, fmt.Errorf("not the JSON of a marker: %v", err)
 	}
 	switch {
+	case strings.HasPrefix(m.Format, formatFamily) && m.Format != markerFormat:
+		return marker{}, &otherFormatError{fmt.Sprintf("format %.40q, of a newer program: this one knows %q", m.Format, markerFormat)}
 	case m.Format != markerFormat:
 		return marker{}, fmt.Errorf("format %.40q is not %q", m.Format, markerFormat)
 	case m.Mode != modeOpen:
-		return marker{}, fmt.Errorf("unknown mode %.40q", m.Mode)
+		return marker{}, &otherFormatError{fmt.Sprintf("unknown mode %.40q", m.Mode)}
 	case m.Stick == ID{}:
 		return marker{}, errors.New("stick id is zero")
 	case !validLabel(m.Label):
@@ -88,8 +98,12 @@ func readMarker(root *os.Root) (marker, error) {
 		return marker{}, fmt.Errorf("reading %s: %v", markerName, err)
 	}
 	m, err := parseMarker(b)
-	if err != nil {
-		return marker{}, fmt.Errorf("reading %s: %v", markerName, err)
+	var format *otherFormatError
+	switch {
+	case errors.As(err, &format):
+		return marker{}, fmt.Errorf("reading %s: %w", markerName, err)
+	case err != nil:
+		return marker{}, fmt.Errorf("reading %s: %w: to heal the stick remove that file and enroll it again, its bundles stay", markerName, err)
 	}
 	return m, nil
 }

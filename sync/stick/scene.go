@@ -28,6 +28,7 @@ type scene struct {
 
 	held    *held  // what we hold when the export is planned
 	judge   *judge // what counts then
+	planned int64  // messages to be written
 	patient bool   // what nobody who comes by needs may wait
 
 	removed []string // names of bundles we removed, which are in the ledger still

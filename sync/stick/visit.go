@@ -59,6 +59,9 @@ func (p *Peer) Visit(ctx context.Context, st *Stick, o VisitOptions) (VisitRepor
 	rep.Have, err = p.give(ctx, sc, o.Export, false, &rep.Export, progress)
 	if rep.ReadOnly = isReadOnly(err); rep.ReadOnly {
 		err = nil
+		if n := sc.planned - rep.Export.Messages; n > 0 {
+			rep.Export.warn("the stick takes no writes: %d new messages for others were not written", n)
+		}
 	}
 	p.finish(&rep.Export, started)
 	return rep, err
@@ -120,6 +123,7 @@ func (p *Peer) give(ctx context.Context, sc *scene, o ExportOptions, explicit bo
 	if err != nil {
 		return false, err
 	}
+	sc.planned = messages(plan)
 	if rep.DryRun = o.DryRun; !o.DryRun {
 		if err := p.clean(sc); err != nil { // it may be in the way
 			return false, err
