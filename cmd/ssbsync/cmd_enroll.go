@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/urfave/cli/v2"
@@ -38,6 +41,9 @@ Examples:
 			path, err := filepath.Abs(c.Args().First())
 			if err != nil {
 				return err
+			}
+			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) { // a server may see less, not more
+				return withHint(fmt.Errorf("%s: no such folder", pathText(path)), "is the stick mounted? to use a new folder: mkdir -p %s", pathText(path))
 			}
 			return p.enroll(c.Context, node.EnrollOptions{Path: path, Label: c.String("label"), CheckCapacity: c.Bool("check-capacity")})
 		},

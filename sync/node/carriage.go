@@ -197,6 +197,9 @@ func (n *Node) openFolder(ctx context.Context, c *muxrpc.Call) (o Carriage, root
 	if o.Path == "" {
 		return o, nil, usage("%s: no path", c.Name())
 	}
+	if err := n.misplaced(o.Path); err != nil {
+		return o, nil, err
+	}
 	if err := n.policy.refresh(ctx); err != nil {
 		return o, nil, err
 	}

@@ -63,6 +63,9 @@ func (n *Node) enrollFolder(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stre
 	if !filepath.IsAbs(o.Path) {
 		return usage("%s: no absolute path", c.Name())
 	}
+	if err := n.misplaced(o.Path); err != nil {
+		return err
+	}
 	root, err := os.OpenRoot(o.Path)
 	if err != nil {
 		return n.folderError(o.Path, err)

@@ -4,10 +4,32 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"os/user"
+	"path/filepath"
 
 	"github.com/ssbsync/ssbsync/spec/muxrpc"
 )
+
+// misplaced refuses folders that are never meant to be made a stick: what lies in
+// one already, and our home.
+func (n *Node) misplaced(path string) error {
+	if path = filepath.Clean(path); filepath.Base(path) == "ssbsync" {
+		if info, err := os.Lstat(filepath.Join(path, "stick.json")); err == nil && info.Mode().IsRegular() {
+			return usage("%s is a folder on a stick, not the stick: did you mean %s?", path, filepath.Dir(path))
+		}
+	}
+	folder, err := os.Stat(path)
+	if err != nil {
+		return nil // who opens it says why
+	}
+	for _, ours := range []string{n.options.Home, filepath.Join(n.options.Home, "ssbsync")} {
+		if home, err := os.Stat(ours); err == nil && os.SameFile(home, folder) {
+			return usage("%s holds the messages and the secret of this node: it cannot be a stick", path)
+		}
+	}
+	return nil
+}
 
 // folderError explains why a folder cannot be opened. A server may run as
 // another user, or see other mounts, than who asks.
