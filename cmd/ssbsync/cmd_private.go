@@ -134,7 +134,7 @@ func (p *program) privateReadCommand() *cli.Command {
 		Name:  "read",
 		Usage: "print the private messages that are for you",
 		Description: `Prints the private messages that you can read, those of groups among them, in the order they arrived here, as
-{key, value, timestamp} with the content in clear.
+{key, value, timestamp} with the content in clear. Here --limit ends --live as well.
 
 Examples:
    ssbsync private read --reverse --limit 10

@@ -9,7 +9,7 @@ import (
 // streamFlags are the options of log, feed and hist.
 func streamFlags(by string) []cli.Flag {
 	return []cli.Flag{
-		&cli.Int64Flag{Name: "limit", Value: -1, Usage: "print at most `N` messages"},
+		&cli.Int64Flag{Name: "limit", Value: -1, Usage: "print at most `N` messages; --live goes on after that"},
 		&cli.BoolFlag{Name: "reverse", Usage: "newest first"},
 		&cli.BoolFlag{Name: "live", Usage: "go on with messages as they arrive, until Ctrl-C"},
 		&cli.Float64Flag{Name: "gt", Usage: "only messages with " + by + " above `N`"},

@@ -136,6 +136,122 @@ func TestLive(t *testing.T) {
 	}
 }
 
+// TestLiveLimits: what a live stream sends of what is there has a limit, bounds
+// and a direction. What arrives only has bounds, which do not end it.
+func TestLiveLimits(t *testing.T) {
+	r := start(t, `{}`)
+	s := r.socket(t)
+	names := map[string]string{}
+	about := stranger(t).Feed().String()
+	write := func(name string) {
+		key := publish(t, s, fmt.Sprintf(`{"type":"post","text":"%s","about":"%s"}`, name, about))
+		names[key] = name
+	}
+	for i := range 3 {
+		write(fmt.Sprintf("o%d", i))
+	}
+	soon := time.Now().Add(time.Hour).UnixMilli()
+	var checks []func()
+	for _, test := range []struct{ method, options, want string }{
+		{"createLogStream", `{"live":true,"reverse":true,"limit":2}`, "o2 o1 sync n0 n1"},
+		{"createLogStream", `{"live":true,"limit":2}`, "o0 o1 sync n0 n1"},
+		{"createLogStream", `{"live":true,"limit":0}`, "sync n0 n1"},
+		{"createLogStream", `{"live":true,"old":false,"limit":1,"reverse":true}`, "n0 n1"},
+		{"createLogStream", `{"live":true,"gt":7,"lt":SOON}`, "o0 o1 o2 sync n0 n1"},
+		{"createLogStream", `{"live":true,"lt":7}`, "sync"},
+		{"createLogStream", `{"live":true,"gt":SOON}`, "sync"},
+		{"createLogStream", `{"live":true,"raw":true,"limit":4}`, "o0 o1 o2 n0 EOF"},
+		{"createUserStream", `{"id":"ID","live":true,"reverse":true,"limit":1}`, "o2 sync n0 n1"},
+		{"createUserStream", `{"id":"ID","live":true,"limit":1}`, "o0 sync n0 n1"},
+		{"createUserStream", `{"id":"ID","live":true,"limit":0}`, "sync n0 n1"},
+		{"createUserStream", `{"id":"ID","live":true,"lte":2}`, "o0 o1 sync"},
+		{"createUserStream", `{"id":"ID","live":true,"lte":4}`, "o0 o1 o2 sync n0"},
+		{"createUserStream", `{"id":"ID","live":true,"gt":4}`, "sync n1"},
+		{"createFeedStream", `{"live":true,"limit":1}`, "o0 sync n0 n1"},
+		{"createFeedStream", `{"live":true,"reverse":true,"limit":1}`, "o2 sync n0 n1"},
+		{"createFeedStream", `{"live":true,"lt":7}`, "sync"},
+		{"messagesByType", `{"type":"post","live":true,"reverse":true,"limit":1}`, "o2 sync n0 n1"},
+		{"messagesByType", `{"type":"post","live":true,"limit":1}`, "o0 sync n0 n1"},
+		{"messagesByType", `{"type":"post","live":true,"gte":7,"lte":SOON}`, "o0 o1 o2 sync n0 n1"},
+		{"messagesByType", `{"type":"post","live":true,"gt":SOON}`, "sync"},
+		{"links", `{"dest":"ABOUT","live":true,"reverse":true,"limit":1}`, "o2 sync n0 n1"},
+		{"private.read", `{"live":true,"lt":7}`, "sync"},
+	} {
+		options := strings.NewReplacer("SOON", fmt.Sprint(soon), "ID", r.id(t), "ABOUT", about).Replace(test.options)
+		ctx, cancel := context.WithCancel(context.Background())
+		stream, err := r.socket(t).Source(ctx, test.method, json.RawMessage(options))
+		if err != nil {
+			t.Fatal(err)
+		}
+		items := make(chan string, 100)
+		go receive(ctx, stream, items)
+		var got []string
+		await := func(want string) {
+			for deadline := time.After(time.Minute); len(got) < len(strings.Fields(want)); {
+				select {
+				case item, ok := <-items:
+					if !ok {
+						return
+					}
+					got = append(got, nameOf(item, names))
+				case <-deadline:
+					return
+				}
+			}
+		}
+		if before, _, ok := strings.Cut(test.want, "sync"); ok {
+			await(before + "sync")
+		}
+		checks = append(checks, func() {
+			await(test.want)
+			time.Sleep(20 * time.Millisecond) // or it sends more than that
+			cancel()
+			for item := range items {
+				got = append(got, nameOf(item, names))
+			}
+			if strings.Join(got, " ") != test.want {
+				t.Errorf("%s(%s): %s, want %s", test.method, test.options, got, test.want)
+			}
+		})
+	}
+	time.Sleep(200 * time.Millisecond) // those that send nothing at first have begun
+	write("n0")
+	write("n1")
+	for _, check := range checks {
+		check()
+	}
+}
+
+// receive receives until ctx ends, or the stream does, which is the item "EOF".
+func receive(ctx context.Context, stream *muxrpc.Stream, items chan<- string) {
+	defer close(items)
+	defer stream.Close(nil)
+	for {
+		item, err := stream.Recv(ctx)
+		if err != nil {
+			if ctx.Err() == nil {
+				items <- err.Error()
+			}
+			return
+		}
+		items <- string(item.JSON())
+	}
+}
+
+// nameOf returns the name of the message that an item is about, "sync" for the
+// mark, and anything else as it is.
+func nameOf(item string, names map[string]string) string {
+	for key, name := range names {
+		if strings.Contains(item, `"key":"`+key+`"`) {
+			return name
+		}
+	}
+	if item == `{"sync":true}` {
+		return "sync"
+	}
+	return item
+}
+
 // TestErrors are the words for what is wrong with arguments that ssb-server was
 // seen to use.
 func TestErrors(t *testing.T) {

@@ -51,10 +51,17 @@ func (n *Node) messagesByType(ctx context.Context, c *muxrpc.Call, st *muxrpc.St
 	if err != nil {
 		return err
 	}
-	sp := span{index: n.byType, items: func(_ []byte, rec *store.Record, yield func([]byte)) { yield(q.shape(*rec)) }}
-	sp.low = rxKey(typeKey(text), after+1)
-	if sp.high = nextKey(typeKey(text)); before > 0 {
-		sp.high = rxKey(typeKey(text), before)
+	low, high := typeKey(text), nextKey(typeKey(text))
+	items := func(_ []byte, rec *store.Record, yield func([]byte)) { yield(q.shape(*rec)) }
+	// What arrives is judged by its time: a bound may be one that is still to come.
+	arriving := span{index: n.byType, low: low, high: high, items: func(key []byte, rec *store.Record, yield func([]byte)) {
+		if q.spans(rec.Received) {
+			items(key, rec, yield)
+		}
+	}}
+	sp := span{index: n.byType, low: rxKey(low, after+1), high: high, items: items, live: &arriving}
+	if before > 0 {
+		sp.high = rxKey(low, before)
 	}
 	return n.streamIndex(ctx, st, &q, &sp)
 }

@@ -155,6 +155,9 @@ type span struct {
 	// old, when set, sends what is stored up to a receive number, and the
 	// index is not read.
 	old func(ctx context.Context, s *sender, last uint64) error
+
+	// live, when set, is the span of what arrives.
+	live *span
 }
 
 func (sp *span) has(key []byte) bool {
@@ -241,7 +244,11 @@ func (n *Node) sendRow(ctx context.Context, s *sender, sp *span, key []byte, rx 
 
 // liveIndex sends what arrives from now on, in the order of its arrival.
 func (n *Node) liveIndex(ctx context.Context, s *sender, sp *span, after uint64) error {
-	for !s.done() {
+	s.goLive()
+	if sp.live != nil {
+		sp = sp.live
+	}
+	for {
 		if err := n.store.Wait(ctx, after); err != nil {
 			return err
 		}
@@ -256,7 +263,6 @@ func (n *Node) liveIndex(ctx context.Context, s *sender, sp *span, after uint64)
 			}
 		}
 	}
-	return nil
 }
 
 // rows sends the rows of a new message that the span has.

@@ -27,6 +27,10 @@ func newSender(st *muxrpc.Stream, q *query) *sender {
 // done reports whether the limit is reached.
 func (s *sender) done() bool { return s.left == 0 }
 
+// goLive begins with what arrives. The limit is one of what is there, as in
+// ssb-db, so that no live stream ends by itself.
+func (s *sender) goLive() { s.left = -1 }
+
 // send sends one record in the shape the query asks for.
 func (s *sender) send(ctx context.Context, rec store.Record) error {
 	if s.numbered {
@@ -105,11 +109,17 @@ func (n *Node) createSequenceStream(ctx context.Context, _ *muxrpc.Call, st *mux
 }
 
 // streamLog sends what lies between after and before in receive order, both
-// excluded; before 0 is open.
+// excluded; before 0 is open. Of what arrives the times count, since before may
+// stand for one that is still to come. In npm flumelog-offset, which numbers
+// come from, limit and bounds do end a live stream.
 func (n *Node) streamLog(ctx context.Context, s *sender, after, before uint64) error {
 	last := n.store.Last()
 	if s.query.Old {
-		if err := n.oldLog(ctx, s, after, before); err != nil {
+		end := last + 1
+		if before > 0 {
+			end = min(end, before)
+		}
+		if err := n.oldLog(ctx, s, after, end); err != nil {
 			return err
 		}
 		if err := s.synced(ctx); err != nil {
@@ -118,6 +128,10 @@ func (n *Node) streamLog(ctx context.Context, s *sender, after, before uint64) e
 	}
 	if !s.query.Live {
 		return nil
+	}
+	if !s.numbered {
+		s.goLive()
+		before = 0
 	}
 	return n.liveLog(ctx, s, max(last, after), before)
 }
@@ -149,9 +163,6 @@ func (n *Node) logBounds(q *query) (after, before uint64, err error) {
 
 // oldLog sends what is stored between the bounds.
 func (n *Node) oldLog(ctx context.Context, s *sender, after, before uint64) error {
-	if before == 0 {
-		before = n.store.Last() + 1
-	}
 	for !s.done() && after+1 < before {
 		page, err := n.store.LogPage(after, before, s.page(), s.query.Reverse)
 		if err != nil || len(page) == 0 {
@@ -171,6 +182,11 @@ func (n *Node) oldLog(ctx context.Context, s *sender, after, before uint64) erro
 	return nil
 }
 
+// spans reports whether a time of arrival lies between the bounds of the query.
+func (q *query) spans(t float64) bool {
+	return q.isLate(t) && (q.LT == nil || t < *q.LT) && (q.LTE == nil || t <= *q.LTE)
+}
+
 // liveLog sends what comes after the bound, until the reader has had enough.
 func (n *Node) liveLog(ctx context.Context, s *sender, after, before uint64) error {
 	for !s.done() && (before == 0 || after+1 < before) {
@@ -183,7 +199,7 @@ func (n *Node) liveLog(ctx context.Context, s *sender, after, before uint64) err
 		}
 		for _, rec := range page {
 			after = rec.Rx
-			if !s.numbered && !s.query.isLate(rec.Received) {
+			if !s.numbered && !s.query.spans(rec.Received) {
 				continue
 			}
 			if err := s.send(ctx, rec); err != nil {
@@ -204,10 +220,7 @@ func (n *Node) createUserStream(ctx context.Context, c *muxrpc.Call, st *muxrpc.
 	n.privately(&q)
 	s := newSender(st, &q)
 	first, last := q.bounds(1, math.MaxInt32)
-	if q.Reverse {
-		return ended(n.reverseFeed(ctx, s, feed, first, last))
-	}
-	return ended(n.forwardFeed(ctx, s, feed, first, last))
+	return ended(n.streamFeed(ctx, s, feed, first, last))
 }
 
 // userQuery reads the argument of createUserStream.
@@ -228,9 +241,30 @@ func userQuery(c *muxrpc.Call) (q query, feed refs.Feed, err error) {
 	return q, feed, nil
 }
 
-func (n *Node) reverseFeed(ctx context.Context, s *sender, feed refs.Feed, first, last int64) error {
+// streamFeed sends a feed from first to last.
+func (n *Node) streamFeed(ctx context.Context, s *sender, feed refs.Feed, first, last int64) error {
+	head, err := n.store.Head(feed)
+	if err != nil {
+		return err
+	}
+	if s.query.Old {
+		if err := n.oldFeed(ctx, s, feed, first, min(last, head.Seq)); err != nil {
+			return err
+		}
+		if err := s.synced(ctx); err != nil {
+			return err
+		}
+	}
+	if !s.query.Live {
+		return nil
+	}
+	return n.liveFeed(ctx, s, feed, max(first, head.Seq+1), last)
+}
+
+// oldFeed sends what is stored between the bounds.
+func (n *Node) oldFeed(ctx context.Context, s *sender, feed refs.Feed, first, last int64) error {
 	for !s.done() && first <= last {
-		page, err := n.store.FeedPage(feed, first, last, s.page(), true)
+		page, err := n.store.FeedPage(feed, first, last, s.page(), s.query.Reverse)
 		if err != nil || len(page) == 0 {
 			return err
 		}
@@ -238,51 +272,39 @@ func (n *Node) reverseFeed(ctx context.Context, s *sender, feed refs.Feed, first
 			if err := s.send(ctx, rec); err != nil {
 				return err
 			}
-			last = rec.Seq - 1
+		}
+		if edge := page[len(page)-1].Seq; s.query.Reverse {
+			last = edge - 1
+		} else {
+			first = edge + 1
 		}
 	}
 	return nil
 }
 
-func (n *Node) forwardFeed(ctx context.Context, s *sender, feed refs.Feed, first, last int64) error {
-	next := first
-	if !s.query.Old {
-		head, err := n.store.Head(feed)
-		if err != nil {
-			return err
-		}
-		next = max(first, head.Seq+1)
-	}
-	synced := !s.query.Old
-	for !s.done() && next <= last {
-		seen := n.store.Last()
-		page, err := n.store.FeedPage(feed, next, last, s.page(), false)
-		if err != nil {
-			return err
-		}
-		for _, rec := range page {
-			if err := s.send(ctx, rec); err != nil {
+// liveFeed sends what comes from next on, up to last. It does not end there.
+func (n *Node) liveFeed(ctx context.Context, s *sender, feed refs.Feed, next, last int64) error {
+	s.goLive()
+	for seen := n.store.Last(); ; seen = n.store.Last() {
+		for next <= last {
+			page, err := n.store.FeedPage(feed, next, last, s.page(), false)
+			if err != nil {
 				return err
 			}
-			next = rec.Seq + 1
-		}
-		if len(page) > 0 {
-			continue
-		}
-		if !s.query.Live {
-			return nil
-		}
-		if !synced {
-			synced = true
-			if err := s.synced(ctx); err != nil {
-				return err
+			if len(page) == 0 {
+				break
+			}
+			for _, rec := range page {
+				if err := s.send(ctx, rec); err != nil {
+					return err
+				}
+				next = rec.Seq + 1
 			}
 		}
 		if err := n.store.Wait(ctx, seen); err != nil {
 			return err
 		}
 	}
-	return nil
 }
 
 // ended maps the errors of a reader that has had enough to a clean end.
