@@ -209,6 +209,15 @@ func sameCalls() []remote {
 		behind(live(1, "createHistoryStream", obj{"id": "$id", "old": false})),
 		behind(live(1, "messagesByType", obj{"type": "post", "old": false})),
 		behind(live(1, "links", obj{"dest": somebody, "rel": "about", "old": false})),
+		// a limit is one of what is there
+		behind(live(4, "createLogStream", obj{"live": true, "reverse": true, "limit": 1, "lt": 1e15})),
+		behind(live(4, "createFeedStream", obj{"live": true, "reverse": true, "limit": 1})),
+		behind(live(4, "createUserStream", obj{"id": "$id", "live": true, "reverse": true, "limit": 1})),
+		behind(live(3, "createUserStream", obj{"id": "$id", "live": true, "limit": 0})),
+		behind(live(2, "createUserStream", obj{"id": "$id", "live": true, "lte": 1})),
+		behind(live(3, "createHistoryStream", obj{"id": "$id", "live": true, "reverse": true, "limit": 1})),
+		behind(live(3, "messagesByType", obj{"type": "contact", "live": true, "reverse": true, "limit": 1, "lt": 1e15})),
+		behind(live(3, "links", obj{"dest": somebody, "rel": "contact", "live": true, "limit": 1})),
 		async("whoami"), // the streams above have begun
 		async("publish", obj{"type": "post", "text": "live", "about": somebody}),
 		async("publish", obj{"type": "contact", "contact": somebody, "following": false}),

@@ -5,17 +5,17 @@
 //
 // # The call
 //
-//	createHistoryStream({id, sequence, limit, live, old, keys, values, reverse})
+//	createHistoryStream({id, sequence, limit, live, old, keys, values})
 //	createHistoryStream(id, sequence, live)
 //
 //	id        whose feed
 //	sequence  the first message, from 1; also seq; 0 or nothing is 1
-//	limit     how many messages at most; negative, 0 or nothing is all
+//	limit     how many messages at most of those that are there; negative or
+//	          nothing is all
 //	live      true or 1: then send what comes, as it comes
 //	old       false: leave out what is there already, and be live
 //	keys      false: send no keys
 //	values    false: send no values
-//	reverse   true: newest first; not together with live
 //
 // An item is {"key":ID,"value":MESSAGE,"timestamp":RECEIVED}, or MESSAGE
 // without keys, or ID without values. A live stream from past the end sends

@@ -13,14 +13,13 @@ import (
 
 // Query is what a call of createHistoryStream asks for.
 type Query struct {
-	Feed    refs.Feed
-	First   int64 // the first sequence, at least 1
-	Limit   int64 // how many messages at most; negative is all of them
-	Live    bool  // send what comes after what is there
-	Old     bool  // send what is there
-	Keys    bool
-	Values  bool
-	Reverse bool // newest first
+	Feed   refs.Feed
+	First  int64 // the first sequence, at least 1
+	Limit  int64 // how many messages at most of those that are there; negative is all of them
+	Live   bool  // send what comes after what is there
+	Old    bool  // send what is there
+	Keys   bool
+	Values bool
 }
 
 // ParseQuery reads the arguments of a call, a JSON array. The errors are those
@@ -43,17 +42,17 @@ func ParseQuery(args json.RawMessage) (Query, error) {
 	return q, q.parseOptions(&o)
 }
 
-// options are the argument of a call as it is written.
+// options are the argument of a call as it is written. As in ssb-db there is no
+// reverse among them.
 type options struct {
 	ID       string
 	Seq      number
 	Sequence number
-	Limit    number
+	Limit    *number
 	Live     flag
 	Old      flag
 	Keys     flag
 	Values   flag
-	Reverse  flag
 }
 
 func (q *Query) parseOptions(o *options) (err error) {
@@ -66,14 +65,11 @@ func (q *Query) parseOptions(o *options) (err error) {
 		first = o.Seq
 	}
 	q.First = max(int64(first), 1)
-	if o.Limit > 0 {
-		q.Limit = int64(o.Limit)
+	if o.Limit != nil {
+		q.Limit = int64(*o.Limit)
 	}
 	q.Old, q.Keys, q.Values = o.Old.or(true), o.Keys.or(true), o.Values.or(true)
-	q.Live, q.Reverse = o.Live.or(false) || !q.Old, o.Reverse.or(false)
-	if q.Live && q.Reverse {
-		return fmt.Errorf("createHistoryStream: a live stream cannot run in reverse")
-	}
+	q.Live = o.Live.or(false) || !q.Old
 	return nil
 }
 

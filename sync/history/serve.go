@@ -53,12 +53,9 @@ func (s *Server) Serve(ctx context.Context, c *muxrpc.Call, st *muxrpc.Stream) e
 func (s *Server) Stream(ctx context.Context, q Query, send func(ctx context.Context, item []byte) error) error {
 	r := &run{Server: s, query: q, left: q.Limit, send: send}
 	var err error
-	switch {
-	case q.Reverse:
-		err = r.reverse(ctx)
-	case q.Live:
+	if q.Live {
 		err = r.live(ctx)
-	default:
+	} else {
 		_, err = r.forward(ctx, q.First)
 	}
 	if err != nil {
@@ -79,7 +76,7 @@ type run struct {
 // forward sends what is there from a sequence on, and returns the next one.
 func (r *run) forward(ctx context.Context, next int64) (int64, error) {
 	for r.left != 0 {
-		last, err := r.sendPage(ctx, next, math.MaxInt32)
+		last, err := r.sendPage(ctx, next)
 		if err != nil || last == 0 {
 			return next, err
 		}
@@ -88,9 +85,9 @@ func (r *run) forward(ctx context.Context, next int64) (int64, error) {
 	return next, nil
 }
 
-// sendPage sends some records of a range and returns the sequence of the last
-// of them, 0 when there are none.
-func (r *run) sendPage(ctx context.Context, first, last int64) (sent int64, err error) {
+// sendPage sends some records from a sequence on and returns the sequence of the
+// last of them, 0 when there are none.
+func (r *run) sendPage(ctx context.Context, first int64) (sent int64, err error) {
 	limit := 1
 	select {
 	case r.pages <- struct{}{}:
@@ -98,7 +95,7 @@ func (r *run) sendPage(ctx context.Context, first, last int64) (sent int64, err 
 		limit = r.page()
 	default:
 	}
-	records, err := r.store.FeedPage(r.query.Feed, first, last, limit, r.query.Reverse)
+	records, err := r.store.FeedPage(r.query.Feed, first, math.MaxInt32, limit, false)
 	for i := range records {
 		if err := r.one(ctx, &records[i]); err != nil {
 			return sent, err
@@ -108,7 +105,8 @@ func (r *run) sendPage(ctx context.Context, first, last int64) (sent int64, err 
 	return sent, err
 }
 
-// live sends what is there and then what comes, or the latter only.
+// live sends what is there and then what comes, or the latter only. The limit is
+// one of what is there.
 func (r *run) live(ctx context.Context) error {
 	w := r.growth.watch(r.query.Feed)
 	defer r.growth.unwatch(w)
@@ -117,32 +115,25 @@ func (r *run) live(ctx context.Context) error {
 		return err
 	}
 	next := r.query.First
-	if next > head.Seq {
+	switch {
+	case next > head.Seq:
 		r.query.Keys, r.query.Values = false, true
-	} else if !r.query.Old {
+	case r.query.Old:
+		if next, err = r.forward(ctx, next); err != nil {
+			return err
+		}
+		next = max(next, head.Seq+1)
+	default:
 		next = head.Seq + 1
 	}
-	for {
-		if next, err = r.forward(ctx, next); err != nil || r.left == 0 {
+	for r.left = -1; ; {
+		if next, err = r.forward(ctx, next); err != nil {
 			return err
 		}
 		if err := r.growth.wait(ctx, w); err != nil {
 			return err
 		}
 	}
-}
-
-// reverse sends what is there, newest first.
-func (r *run) reverse(ctx context.Context) error {
-	last := int64(math.MaxInt32)
-	for r.left != 0 && last >= r.query.First {
-		sent, err := r.sendPage(ctx, r.query.First, last)
-		if err != nil || sent == 0 {
-			return err
-		}
-		last = sent - 1
-	}
-	return nil
 }
 
 // page is how many records can still be used of one page.
