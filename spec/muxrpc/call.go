@@ -54,10 +54,34 @@ func (c *Call) DecodeArgs(dst ...any) error {
 	}
 	for i := range min(len(args), len(dst)) {
 		if err := json.Unmarshal(args[i], dst[i]); err != nil {
-			return fmt.Errorf("%s: argument %d: %v", c.Name(), i+1, err)
+			return fmt.Errorf("%s: argument %d: %v", c.Name(), i+1, ArgumentError(err))
 		}
 	}
 	return nil
+}
+
+// ArgumentError says what is wrong with an argument that encoding/json did not
+// decode, without the types of Go, which tell a caller nothing.
+func ArgumentError(err error) error {
+	var wrong *json.UnmarshalTypeError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	kind, number, _ := strings.Cut(wrong.Value, " ")
+	switch {
+	case number != "":
+		kind = "the number " + number
+	case kind == "array" || kind == "object":
+		kind = "an " + kind
+	case kind == "bool":
+		kind = "a boolean"
+	default:
+		kind = "a " + kind
+	}
+	if wrong.Field == "" {
+		return fmt.Errorf("cannot be %s", kind)
+	}
+	return fmt.Errorf("%q cannot be %s", wrong.Field, kind)
 }
 
 // errAnswered is a programmer's error in a handler.

@@ -185,6 +185,22 @@ func TestBadQueries(t *testing.T) {
 	}
 }
 
+// TestErrorsForEverybody: peers and apps read what is wrong, not types of Go.
+func TestErrorsForEverybody(t *testing.T) {
+	const feed = `"@AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=.ed25519"`
+	for args, want := range map[string]string{
+		`7`:                              `createHistoryStream: arguments: cannot be a number`,
+		`[7]`:                            `Param 0 must have a .id of type "feedId"`,
+		`[[]]`:                           `Param 0 must have a .id of type "feedId"`,
+		`[{"id":7}]`:                     `Param 0 must have a .id of type "feedId"`,
+		`[{"id":` + feed + `,"seq":{}}]`: `createHistoryStream: options: "{}" is not a number`,
+	} {
+		if _, err := history.ParseQuery(json.RawMessage(args)); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", args, err, want)
+		}
+	}
+}
+
 func TestLive(t *testing.T) {
 	for _, test := range []struct {
 		options string

@@ -7,6 +7,7 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/ssbsync/ssbsync/spec/muxrpc"
 	"github.com/ssbsync/ssbsync/spec/refs"
 	"github.com/ssbsync/ssbsync/store"
 )
@@ -28,24 +29,28 @@ func ParseQuery(args json.RawMessage) (Query, error) {
 	q := Query{First: 1, Limit: -1, Old: true, Keys: true, Values: true}
 	var list []json.RawMessage
 	if err := json.Unmarshal(args, &list); err != nil {
-		return q, fmt.Errorf("createHistoryStream: arguments: %v", err)
+		return q, fmt.Errorf("createHistoryStream: arguments: %v", muxrpc.ArgumentError(err))
 	}
-	if len(list) > 0 && bytes.HasPrefix(bytes.TrimLeft(list[0], " \t\r\n"), []byte(`"`)) {
-		return q, q.parseList(list)
+	var first []byte
+	if len(list) > 0 {
+		first = bytes.TrimLeft(list[0], " \t\r\n")
 	}
 	var o options
-	if len(list) > 0 {
-		if err := json.Unmarshal(list[0], &o); err != nil {
-			return q, fmt.Errorf("createHistoryStream: options: %v", err)
+	switch {
+	case bytes.HasPrefix(first, []byte(`"`)):
+		return q, q.parseList(list)
+	case bytes.HasPrefix(first, []byte("{")):
+		if err := json.Unmarshal(first, &o); err != nil {
+			return q, fmt.Errorf("createHistoryStream: options: %v", muxrpc.ArgumentError(err))
 		}
 	}
-	return q, q.parseOptions(&o)
+	return q, q.parseOptions(&o) // which asks for an id
 }
 
 // options are the argument of a call as it is written. As in ssb-db there is no
 // reverse among them.
 type options struct {
-	ID       string
+	ID       text
 	Seq      number
 	Sequence number
 	Limit    *number
@@ -56,7 +61,7 @@ type options struct {
 }
 
 func (q *Query) parseOptions(o *options) (err error) {
-	if q.Feed, err = refs.ParseFeed(o.ID); err != nil {
+	if q.Feed, err = refs.ParseFeed(string(o.ID)); err != nil {
 		//lint:ignore ST1005 the words of ssb-server
 		return fmt.Errorf(`Param 0 must have a .id of type "feedId"`)
 	}
@@ -81,10 +86,21 @@ func (q *Query) parseList(list []json.RawMessage) error {
 			break
 		}
 		if err := json.Unmarshal(list[i], dst); err != nil {
-			return fmt.Errorf("createHistoryStream: argument %d: %v", i+1, err)
+			return fmt.Errorf("createHistoryStream: argument %d: %v", i+1, muxrpc.ArgumentError(err))
 		}
 	}
 	return q.parseOptions(&o)
+}
+
+// text is a JSON string; anything else is none.
+type text string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *text) UnmarshalJSON(raw []byte) error {
+	var s string
+	_ = json.Unmarshal(raw, &s)
+	*t = text(s)
+	return nil
 }
 
 // number is a JSON number; what is no integer counts as the next one below,

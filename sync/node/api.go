@@ -177,14 +177,15 @@ func feedArgument(c *muxrpc.Call) (refs.Feed, error) {
 	return refs.ParseFeed(text)
 }
 
-// options reads the only argument of a call, an object or nothing, into dst.
+// options reads the only argument of a call into dst. What is no object has no
+// members, as in JavaScript.
 func options(c *muxrpc.Call, dst any) error {
 	var raw json.RawMessage
-	if err := c.DecodeArgs(&raw); err != nil || len(raw) == 0 || string(raw) == "null" {
+	if err := c.DecodeArgs(&raw); err != nil || len(raw) == 0 || raw[0] != '{' {
 		return err
 	}
 	if err := json.Unmarshal(raw, dst); err != nil {
-		return usage("%s: options: %v", c.Name(), err)
+		return usage("%s: options: %v", c.Name(), muxrpc.ArgumentError(err))
 	}
 	return nil
 }

@@ -3,7 +3,9 @@ package node_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -264,6 +266,7 @@ func TestErrors(t *testing.T) {
 		`{"previous":null}`:              {"add", `Param 0 must have a .content of type "object|string"`},
 		`"nonsense"`:                     {"invite.accept", "ssb-invite failed to parse invite"},
 		`"nobody"`:                       {"getLatest", "Param 0 must by of type feedId"},
+		`{"max":"far"}`:                  {"friends.hops", `friends.hops: options: "max" cannot be a string`},
 	}
 	for arg, want := range async {
 		if _, err := s.Async(context.Background(), want[0], json.RawMessage(arg)); err == nil || err.Error() != want[1] {
@@ -278,6 +281,10 @@ func TestErrors(t *testing.T) {
 		`null`:              {"links", "Param 0 is required"},
 		`{"id":"nobody"}`:   {"createHistoryStream", `Param 0 must have a .id of type "feedId"`},
 		`{"live":"always"}`: {"createFeedStream", `.0 of param live must be of type "boolean"`},
+		`{"gt":"x"}`:        {"createLogStream", `reading the options: "gt" cannot be a string`},
+		`{"id":7}`:          {"createUserStream", `Param 0 must have a .id of type "feedId"`},
+		`{"type":7}`:        {"messagesByType", `Param 0 must have a .type of type "string"`},
+		`7`:                 {"createHistoryStream", `Param 0 must have a .id of type "feedId"`},
 	}
 	for arg, want := range sources {
 		stream, err := s.Source(context.Background(), want[0], json.RawMessage(arg))
@@ -289,4 +296,52 @@ func TestErrors(t *testing.T) {
 		}
 	}
 	t.Logf("%d errors", len(async)+len(sources))
+}
+
+// TestOddArguments are arguments that make no sense and to which ssb-server
+// gives an answer all the same.
+func TestOddArguments(t *testing.T) {
+	r := start(t, `{}`)
+	s := r.socket(t)
+	them := stranger(t).Feed().String()
+	publish(t, s, fmt.Sprintf(`{"type":"contact","contact":"%s","following":true}`, them))
+	hops := fmt.Sprintf(`{"%s":0,"%s":1}`, r.id(t), them)
+	for _, test := range []struct{ method, argument, want string }{
+		{"friends.isFollowing", `{"source":"ID","dest":"THEM"}`, "true"},
+		{"friends.isFollowing", `{"source":"x","dest":"THEM"}`, "false"},
+		{"friends.isFollowing", `{"source":"ID","dest":7}`, "false"},
+		{"friends.isFollowing", `{}`, "false"},
+		{"friends.isBlocking", `{"source":"x","dest":"THEM"}`, "false"},
+		{"friends.isBlocking", `"x"`, "false"},
+		{"friends.get", `{"source":"ID","dest":"THEM"}`, "true"},
+		{"friends.get", `{"source":"ID","dest":"x"}`, "null"},
+		{"friends.get", `{"source":"ID"}`, `{"THEM":true}`},
+		{"friends.get", `{"dest":"THEM"}`, `{"ID":true}`},
+		{"friends.get", `{"source":"x"}`, "{}"},
+		{"friends.get", `{"source":"x","dest":"THEM"}`, "{}"},
+		{"friends.get", `{"source":7}`, "{}"},
+		{"friends.get", `{"dest":"x"}`, "{}"},
+		{"friends.get", `0`, `{"ID":{"THEM":true}}`},
+		{"friends.hops", `0`, hops},
+		{"friends.hops", `"x"`, hops},
+		{"replicate.block", `""`, "false"},
+	} {
+		fill := strings.NewReplacer("ID", r.id(t), "THEM", them)
+		answer, err := s.Async(context.Background(), test.method, json.RawMessage(fill.Replace(test.argument)))
+		if err != nil || !sameJSON(t, string(answer), fill.Replace(test.want)) {
+			t.Errorf("%s(%s): %s, %v, want %s", test.method, test.argument, answer, err, test.want)
+		}
+	}
+	if got := collect(t, s, -1, "createLogStream", `{"id":7,"type":{},"limit":5}`); len(got) != 1 {
+		t.Errorf("createLogStream: %q", got)
+	}
+}
+
+func sameJSON(t *testing.T, a, b string) bool {
+	t.Helper()
+	var x, y any
+	if err := errors.Join(json.Unmarshal([]byte(a), &x), json.Unmarshal([]byte(b), &y)); err != nil {
+		t.Fatal(err)
+	}
+	return reflect.DeepEqual(x, y)
 }

@@ -123,6 +123,24 @@ func isLink(s string) bool {
 	return err == nil
 }
 
+// word is a string; anything else is none. Most streams have no use for it, and
+// in ssb-server do not look at it.
+type word string
+
+// UnmarshalJSON never fails.
+func (w *word) UnmarshalJSON(raw []byte) error {
+	var text string
+	_ = json.Unmarshal(raw, &text)
+	*w = word(text)
+	return nil
+}
+
+// feedOf returns the feed that a value is, and whether it is one.
+func feedOf(raw json.RawMessage) (feed refs.Feed, ok bool) {
+	err := json.Unmarshal(raw, &feed)
+	return feed, err == nil && !falsy(raw)
+}
+
 // feedParam reads the first argument of a call as a feed id.
 func feedParam(c *muxrpc.Call) (refs.Feed, error) {
 	raw := argument(c, 0)

@@ -314,7 +314,7 @@ func (b *blobKeeper) want(ctx context.Context, c *muxrpc.Call) (any, error) {
 	}
 	if raw := argument(c, 1); !falsy(raw) {
 		if err := json.Unmarshal(raw, &o); err != nil {
-			return nil, usage("blobs.want: options: %v", err)
+			return nil, usage("blobs.want: options: %v", muxrpc.ArgumentError(err))
 		}
 	}
 	if err := ignoreNotFound(b.node.store.Table(blobRefusedTable).Delete(id[:])); err != nil {

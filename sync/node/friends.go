@@ -48,37 +48,43 @@ func relations(edges []graph.Edge, as func(graph.Relation) any) map[refs.Feed]ma
 	return all
 }
 
+// ends are the two ends of an edge, as they are asked for.
+type ends struct {
+	Source json.RawMessage `json:"source"`
+	Dest   json.RawMessage `json:"dest"`
+}
+
 // friendsGet answers relations: all of them, with source those of one feed,
-// with dest those to one feed, with both that one.
+// with dest those to one feed, with both that one. What is no feed has none.
 func (n *Node) friendsGet(ctx context.Context, c *muxrpc.Call) (any, error) {
-	var o struct {
-		Source *refs.Feed `json:"source"`
-		Dest   *refs.Feed `json:"dest"`
-	}
+	var o ends
 	if err := options(c, &o); err != nil {
 		return nil, err
 	}
 	if err := n.graph.Update(ctx); err != nil {
 		return nil, err
 	}
+	source, isSource := feedOf(o.Source)
+	dest, isDest := feedOf(o.Dest)
+	found := make(map[refs.Feed]any)
 	switch {
-	case o.Source != nil && o.Dest != nil:
-		return legacyRelation(n.graph.Relation(*o.Source, *o.Dest)), nil
-	case o.Source != nil:
-		found := make(map[refs.Feed]any)
-		for _, e := range n.graph.EdgesFrom(*o.Source) {
+	case falsy(o.Source) && falsy(o.Dest):
+		edges, _ := n.graph.Edges()
+		return relations(edges, legacyRelation), nil
+	case isSource && isDest:
+		return legacyRelation(n.graph.Relation(source, dest)), nil
+	case isSource && !falsy(o.Dest):
+		return jsonNull, nil
+	case isSource:
+		for _, e := range n.graph.EdgesFrom(source) {
 			found[e.To] = legacyRelation(e.Relation)
 		}
-		return found, nil
-	}
-	edges, _ := n.graph.Edges()
-	if o.Dest == nil {
-		return relations(edges, legacyRelation), nil
-	}
-	found := make(map[refs.Feed]any)
-	for _, e := range edges {
-		if e.To == *o.Dest {
-			found[e.From] = legacyRelation(e.Relation)
+	case isDest && falsy(o.Source):
+		edges, _ := n.graph.Edges()
+		for _, e := range edges {
+			if e.To == dest {
+				found[e.From] = legacyRelation(e.Relation)
+			}
 		}
 	}
 	return found, nil
@@ -122,19 +128,18 @@ func (n *Node) isFollowing(source, dest refs.Feed) bool { return n.graph.IsFollo
 func (n *Node) isBlocking(source, dest refs.Feed) bool  { return n.graph.IsBlocking(source, dest) }
 
 // friendsRelation answers whether one feed stands in a relation to another:
-// friends.isFollowing({source, dest}).
+// friends.isFollowing({source, dest}). What is no feed stands in none.
 func (n *Node) friendsRelation(holds func(source, dest refs.Feed) bool) muxrpc.Answer {
 	return func(ctx context.Context, c *muxrpc.Call) (any, error) {
-		var o struct {
-			Source refs.Feed `json:"source"`
-			Dest   refs.Feed `json:"dest"`
-		}
+		var o ends
 		if err := options(c, &o); err != nil {
 			return nil, err
 		}
 		if err := n.graph.Update(ctx); err != nil {
 			return nil, err
 		}
-		return holds(o.Source, o.Dest), nil
+		source, isSource := feedOf(o.Source)
+		dest, isDest := feedOf(o.Dest)
+		return isSource && isDest && holds(source, dest), nil
 	}
 }

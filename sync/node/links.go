@@ -241,7 +241,7 @@ func parseLinks(raw json.RawMessage) (q linksQuery, err error) {
 	}
 	var o linksOptions
 	if err := json.Unmarshal(raw, &o); err != nil {
-		return q, usage("links: options: %v", err)
+		return q, usage("links: options: %v", muxrpc.ArgumentError(err))
 	}
 	q.source, q.dest = sigilOf(o.Source), sigilOf(o.Dest)
 	q.meta, q.values = o.Meta != settingFalse, o.Values == settingTrue

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/ssbsync/ssbsync/spec/ecmajson"
+	"github.com/ssbsync/ssbsync/spec/muxrpc"
 	"github.com/ssbsync/ssbsync/sync/views/mapfilter"
 )
 
@@ -182,7 +183,7 @@ func parseView(raw json.RawMessage) (o viewOptions, err error) {
 		Old   setting         `json:"old"`
 	}
 	if err := json.Unmarshal(raw, &w); err != nil {
-		return o, usage("reading the options: %v", err)
+		return o, usage("reading the options: %v", muxrpc.ArgumentError(err))
 	}
 	if stages == nil {
 		if stages = w.Query; json.Unmarshal(stages, &text) == nil && len(stages) > 2 {

@@ -75,8 +75,8 @@ type wireQuery struct {
 	Values  setting  `json:"values"`
 	Private setting  `json:"private"`
 	Raw     setting  `json:"raw"`
-	ID      string   `json:"id"`
-	Type    string   `json:"type"`
+	ID      word     `json:"id"`
+	Type    word     `json:"type"`
 }
 
 // parseQuery reads a query; no argument is the empty query.
@@ -84,13 +84,13 @@ func parseQuery(raw json.RawMessage) (query, error) {
 	var w wireQuery
 	if len(raw) > 0 {
 		if err := json.Unmarshal(raw, &w); err != nil {
-			return query{}, usage("reading the options: %v", err)
+			return query{}, usage("reading the options: %v", muxrpc.ArgumentError(err))
 		}
 	}
 	old := w.Old != settingFalse
 	q := query{
 		GT: w.GT, GTE: w.GTE, LT: w.LT, LTE: w.LTE, Reverse: w.Reverse.truthy(), Live: w.Live.truthy() || !old,
-		Private: w.Private == settingTrue, Raw: w.Raw.truthy(), ID: w.ID, Type: w.Type,
+		Private: w.Private == settingTrue, Raw: w.Raw.truthy(), ID: string(w.ID), Type: string(w.Type),
 		Old: old, Sync: w.Sync != settingFalse,
 		Keys: w.Keys != settingFalse, Values: w.Values != settingFalse, Limit: -1,
 	}

@@ -161,8 +161,8 @@ func (n *Node) block(ctx context.Context, c *muxrpc.Call) (any, error) {
 		Blocking setting   `json:"blocking"`
 	}
 	if json.Unmarshal(argument(c, 0), &o) != nil {
-		if err := c.DecodeArgs(&o.From, &o.To, &o.Blocking); err != nil {
-			return nil, usage("%v", err)
+		if c.DecodeArgs(&o.From, &o.To, &o.Blocking) != nil {
+			return nil, nil // ssb-ebt passes over what is no feed
 		}
 	}
 	if o.From != n.keys.Feed() || o.To == o.From {
