@@ -345,3 +345,46 @@ func sameJSON(t *testing.T, a, b string) bool {
 	}
 	return reflect.DeepEqual(x, y)
 }
+
+// TestGossipChanges watches an address that is added, fails and is removed.
+func TestGossipChanges(t *testing.T) {
+	r := start(t, `{}`)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	stream, err := r.socket(t).Source(ctx, "gossip.changes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Close(nil)
+	time.Sleep(100 * time.Millisecond) // it has begun
+	key := stranger(t).Feed().String()
+	address := "net:127.0.0.1:1~shs:" + strings.TrimSuffix(key[1:], ".ed25519")
+	s := r.socket(t)
+	if _, err := s.Async(ctx, "gossip.add", address, "manual"); err != nil {
+		t.Fatal(err)
+	}
+	peer := fmt.Sprintf(`{"address":"%s","key":"%s","source":"manual","announcers":1,"duration":null}`, address, key)
+	item, err := stream.Recv(ctx)
+	if want := `{"type":"discover","peer":` + peer + `,"source":"manual"}`; err != nil || !sameJSON(t, string(item.Body), want) {
+		t.Errorf("%s, %v, want %s", item.Body, err, want)
+	}
+	for !strings.Contains(string(item.Body), "connect-failure") {
+		if item, err = stream.Recv(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if body := string(item.Body); strings.Contains(body, "client") || !strings.Contains(body, `"source":"manual"`) || !strings.Contains(body, "stateChange") {
+		t.Errorf("%s", body)
+	}
+	if _, err := s.Async(ctx, "gossip.remove", address); err != nil {
+		t.Fatal(err)
+	}
+	for !strings.Contains(string(item.Body), `"type":"remove"`) {
+		if item, err = stream.Recv(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if strings.Contains(string(item.Body), "client") {
+		t.Errorf("%s", item.Body)
+	}
+}

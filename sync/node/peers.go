@@ -341,8 +341,9 @@ func (n *Node) gossipChanges(ctx context.Context, _ *muxrpc.Call, st *muxrpc.Str
 		return err
 	}
 	type change struct {
-		Type string   `json:"type"`
-		Peer PeerInfo `json:"peer"`
+		Type   string   `json:"type"`
+		Peer   PeerInfo `json:"peer"`
+		Source string   `json:"source,omitempty"`
 	}
 	words := map[gossip.EventType]string{gossip.Staged: "discover", gossip.Added: "discover", gossip.Connected: "connect",
 		gossip.ConnectingFailed: "connect-failure", gossip.Disconnected: "disconnect", gossip.Removed: "remove"}
@@ -351,12 +352,32 @@ func (n *Node) gossipChanges(ctx context.Context, _ *muxrpc.Call, st *muxrpc.Str
 		if !ok {
 			return nil
 		}
-		info := PeerInfo{Address: ev.Address, Key: ev.Feed, StateChange: ev.Time.UnixMilli(), Client: !ev.Inbound, Announcers: 1}
-		if ev.Type == gossip.Connected {
-			info.State = "connected"
+		ch := change{Type: word, Peer: peerOf(g, ev)}
+		if word == "discover" {
+			ch.Source = ch.Peer.Source
 		}
-		return st.Send(ctx, change{word, info})
+		return st.Send(ctx, ch)
 	}))
+}
+
+// peerOf returns the peer of an event as it is then.
+func peerOf(g *gossip.Gossip, ev gossip.Event) PeerInfo {
+	info := PeerInfo{Address: ev.Address, Key: ev.Feed, Announcers: 1}
+	for _, k := range slices.Concat(g.StagedPeers(), g.Known()) {
+		if k.Feed == ev.Feed && (k.Address == ev.Address || info.Source == "") {
+			info.Source = string(k.Source)
+		}
+	}
+	switch ev.Type {
+	case gossip.Added, gossip.Staged:
+		return info // never connected
+	case gossip.Connected:
+		info.State, info.Client = "connected", !ev.Inbound
+	case gossip.Disconnected:
+		info.Client = !ev.Inbound
+	}
+	info.StateChange = ev.Time.UnixMilli()
+	return info
 }
 
 // eachEvent calls do with each event from now on.
