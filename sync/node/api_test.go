@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/ssbsync/ssbsync/spec/message"
 	"github.com/ssbsync/ssbsync/spec/muxrpc"
 )
 
@@ -386,5 +388,43 @@ func TestGossipChanges(t *testing.T) {
 	}
 	if strings.Contains(string(item.Body), "client") {
 		t.Errorf("%s", item.Body)
+	}
+}
+
+// TestSameTime: messages of one time come by author from createFeedStream, and as
+// they arrived from the query of all times, which has another index in
+// ssb-server.
+func TestSameTime(t *testing.T) {
+	s := start(t, `{}`).socket(t)
+	var arrived []string
+	authors := map[string]string{}
+	for range 8 {
+		author := stranger(t)
+		m, err := message.Create(author, message.Head{Feed: author.Feed()}, []byte(`{"type":"post","text":"at once"}`), 1e12, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Async(context.Background(), "add", json.RawMessage(m.Value())); err != nil {
+			t.Fatal(err)
+		}
+		id := `"` + m.ID().String() + `"`
+		authors[id] = author.Feed().String()
+		arrived = append(arrived, id)
+	}
+	sorted := slices.SortedFunc(maps.Keys(authors), func(a, b string) int { return strings.Compare(authors[a], authors[b]) })
+	for _, reverse := range []string{"false", "true"} {
+		options := `"reverse":` + reverse + `}`
+		if got := collect(t, s, -1, "createFeedStream", `{"values":false,`+options); !slices.Equal(got, sorted) {
+			t.Errorf("by author, %s: %q, want %q", options, got, sorted)
+		}
+		if got := collect(t, s, -1, "query.read", `{"query":[{"$filter":{"rts":{"$gt":0}}},{"$map":"key"}],`+options); !slices.Equal(got, arrived) {
+			t.Errorf("by arrival, %s: %q, want %q", options, got, arrived)
+		}
+		slices.Reverse(sorted)
+		slices.Reverse(arrived)
+	}
+	bounds := collect(t, s, -1, "createFeedStream", `{"gt":1e12,"lt":1000000000001}`)
+	if none := collect(t, s, -1, "createFeedStream", `{"gte":1e12,"lte":1e12}`); len(bounds) != 8 || len(none) != 0 || !strings.Contains(bounds[0], `"rts":1000000000000}`) {
+		t.Errorf("between bounds: %q, %q", bounds, none)
 	}
 }

@@ -11,13 +11,17 @@ import (
 )
 
 // newClaimedIndex orders messages by the time they resolve to: the time their
-// author claims or, where that is earlier, that of their arrival. Its keys are
-// that time, as 8 bytes that sort like the number.
+// author claims or, where that is earlier, that of their arrival; those of one
+// time by author, as ssb-db does. Its keys are that time, as 8 bytes that sort
+// like the number, and the beginning of the author without sigil.
 func newClaimedIndex() *index {
-	return &index{name: "node.claimed", title: "feed", rows: func(rec *store.Record, add func([]byte)) {
-		add(timeKey(resolvedTime(rec)))
+	return &index{name: "node.claimed.2", title: "feed", was: []string{"node.claimed"}, rows: func(rec *store.Record, add func([]byte)) {
+		add(append(timeKey(resolvedTime(rec)), rec.Feed.String()[1:1+authorPart]...))
 	}}
 }
+
+// timeLen is the length of the time at the beginning of a key, in bytes.
+const timeLen = 8
 
 // createFeedStream sends all messages by resolved time, each with that time as
 // rts; gt, gte, lt and lte are resolved times.
@@ -87,7 +91,7 @@ func timeKey(t float64) []byte {
 	} else {
 		bits |= 1 << 63
 	}
-	return binary.BigEndian.AppendUint64(make([]byte, 0, 8), bits)
+	return binary.BigEndian.AppendUint64(make([]byte, 0, timeLen+authorPart), bits)
 }
 
 // keyTime is the time of a key.

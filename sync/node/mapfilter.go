@@ -299,7 +299,8 @@ func (v *viewStream) walkSorted(term views.Term, low, high float64, last uint64,
 	return err
 }
 
-// walkResolved walks all messages by resolved time.
+// walkResolved walks all messages by resolved time, and those of one time in the
+// order of their arrival: npm ssb-query has no author there.
 func (v *viewStream) walkResolved(ctx context.Context, last uint64, yield func(uint64) error) error {
 	if err := v.n.catchUp(ctx, v.n.claimed); err != nil {
 		return err
@@ -309,16 +310,24 @@ func (v *viewStream) walkResolved(ctx context.Context, last uint64, yield func(u
 	if math.IsInf(to, 1) {
 		high = nil
 	}
+	var same sameTime
 	for {
 		rows, err := v.n.indexPage(v.n.claimed, low, high, v.options.Reverse)
-		if err != nil || len(rows) == 0 {
+		if err != nil {
 			return err
 		}
+		if len(rows) == 0 {
+			return same.yield(v.options.Reverse, yield)
+		}
 		for _, row := range rows {
-			if rx := keyRx(row.Key); rx <= last {
-				if err := yield(rx); err != nil {
+			if !bytes.Equal(row.Key[:timeLen], same.at) {
+				if err := same.yield(v.options.Reverse, yield); err != nil {
 					return err
 				}
+				same.at = row.Key[:timeLen:timeLen]
+			}
+			if rx := keyRx(row.Key); rx <= last {
+				same.rx = append(same.rx, rx)
 			}
 		}
 		if edge := rows[len(rows)-1].Key; v.options.Reverse {
@@ -327,6 +336,28 @@ func (v *viewStream) walkResolved(ctx context.Context, last uint64, yield func(u
 			low = append(edge, 0)
 		}
 	}
+}
+
+// sameTime are messages of one resolved time.
+type sameTime struct {
+	at []byte
+	rx []uint64
+}
+
+// yield hands them on in the order of their arrival, or the reverse of it, and
+// forgets them.
+func (s *sameTime) yield(reverse bool, yield func(uint64) error) error {
+	slices.Sort(s.rx)
+	if reverse {
+		slices.Reverse(s.rx)
+	}
+	for _, rx := range s.rx {
+		if err := yield(rx); err != nil {
+			return err
+		}
+	}
+	s.rx = s.rx[:0]
+	return nil
 }
 
 // walkAll looks at all messages and walks those that pass the filter in the
