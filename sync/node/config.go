@@ -37,7 +37,7 @@ type Config struct {
 	Connections struct {
 		Incoming map[string][]Incoming `json:"incoming"` // by transport: net, ws, unix; nil = net and unix
 	} `json:"connections"`
-	Host         string   `json:"host"`         // where to listen if connections.incoming does not say; "" = everywhere
+	Host         string   `json:"host"`         // where to listen, beyond this machine, if connections.incoming does not say; "" = everywhere
 	Port         *int     `json:"port"`         // nil = 8008
 	External     string   `json:"external"`     // the host name by which others reach us
 	Local        *bool    `json:"local"`        // find and be found on the LAN; nil = yes

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -19,6 +20,9 @@ import (
 
 // DefaultPort is where peers listen unless the config says otherwise.
 const DefaultPort = 8008
+
+// loopback is where listeners are that only this machine is to reach.
+const loopback = "127.0.0.1"
 
 // ServerOptions override what the config says.
 type ServerOptions struct {
@@ -181,16 +185,16 @@ func (s *server) listen(ctx context.Context, o ServerOptions) error {
 }
 
 func listenTCP(ctx context.Context, in Incoming) (net.Listener, error) {
-	host := in.Host
-	if host == "::" || host == "0.0.0.0" {
-		host = "" // both families
-	}
-	port := DefaultPort
-	if in.Port != nil {
-		port = *in.Port
-	}
 	var config net.ListenConfig
-	return config.Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	return config.Listen(ctx, "tcp", net.JoinHostPort(in.Host, strconv.Itoa(in.port())))
+}
+
+// port returns where to listen, 0 for any free port.
+func (in Incoming) port() int {
+	if in.Port == nil {
+		return DefaultPort
+	}
+	return *in.Port
 }
 
 func (s *server) close() {
@@ -208,7 +212,6 @@ func (n *Node) incoming(o ServerOptions) (list []endpoint) {
 	if o.Offline {
 		return []endpoint{{transport: "unix", config: Incoming{Scope: Scopes{"device"}}}}
 	}
-	all := []string{"device", "local", "public"}
 	configured := n.config.Connections.Incoming
 	for _, transport := range []string{"net", "ws"} {
 		for _, in := range configured[transport] {
@@ -216,24 +219,18 @@ func (n *Node) incoming(o ServerOptions) (list []endpoint) {
 				n.options.Log.Warn("not listening without a handshake", "transport", transport, "transform", in.Transform)
 				continue
 			}
-			if len(in.Scope) == 0 {
-				in.Scope = all
-			}
-			if in.Port == nil && transport == "net" {
-				in.Port = n.config.Port
-			}
-			list = append(list, endpoint{transport: transport, config: in})
+			list = append(list, endpoint{transport: transport, config: n.complete(transport, in)})
 		}
 	}
 	if configured == nil {
-		list = append(list, endpoint{transport: "net", config: Incoming{Host: n.config.Host, Port: n.config.Port, Scope: all}})
+		list = append(list, endpoint{transport: "net", config: n.complete("net", Incoming{})})
 	}
 	for i := range list {
 		if list[i].transport != "net" {
 			continue
 		}
 		if o.Host != "" {
-			list[i].config.Host = o.Host
+			list[i].config.Host = anyHost(o.Host)
 		}
 		if o.Port >= 0 {
 			list[i].config.Port = &o.Port
@@ -244,7 +241,61 @@ func (n *Node) incoming(o ServerOptions) (list []endpoint) {
 		}
 	}
 	// The socket is how the other commands reach this one: always.
-	return append(list, endpoint{transport: "unix", config: Incoming{Scope: Scopes{"device"}}})
+	return append(joinListeners(list), endpoint{transport: "unix", config: Incoming{Scope: Scopes{"device"}}})
+}
+
+// complete fills in what the config leaves open of a listener. One for this
+// machine alone never leaves it unless it names another host, as in multiserver,
+// and whatever the host at the top is. Others listen on all addresses: those that
+// are public, or of the local network, come and go on a laptop.
+func (n *Node) complete(transport string, in Incoming) Incoming {
+	if len(in.Scope) == 0 {
+		in.Scope = Scopes{"device", "local", "public"}
+	}
+	if in.Port == nil && transport == "net" {
+		in.Port = n.config.Port
+	}
+	switch {
+	case in.Host != "":
+	case contains(in.Scope, "local") || contains(in.Scope, "public"):
+		in.Host = n.config.Host
+	default:
+		in.Host = loopback
+	}
+	in.Host = anyHost(in.Host)
+	return in
+}
+
+// anyHost returns a host in the form in which "" stands for all addresses of
+// both families.
+func anyHost(host string) string {
+	if host == "::" || host == "0.0.0.0" {
+		return ""
+	}
+	return host
+}
+
+// joinListeners makes one of listeners whose addresses overlap, where the second
+// would fail: one on all addresses takes in those on its port. The README of
+// ssb-config has such a pair: public, and private with a host.
+func joinListeners(list []endpoint) (joined []endpoint) {
+	for _, e := range list {
+		if slices.ContainsFunc(list, func(other endpoint) bool { return other.config.Host == "" && e.sharesPort(other) }) {
+			e.config.Host = ""
+		}
+		i := slices.IndexFunc(joined, func(other endpoint) bool { return other.config.Host == e.config.Host && e.sharesPort(other) })
+		if i < 0 {
+			joined = append(joined, e)
+			continue
+		}
+		joined[i].config.Scope = slices.Concat(joined[i].config.Scope, e.config.Scope)
+	}
+	return joined
+}
+
+// sharesPort reports whether two listeners are of one kind and on one port.
+func (e endpoint) sharesPort(other endpoint) bool {
+	return e.transport == other.transport && e.config.port() != 0 && e.config.port() == other.config.port()
 }
 
 // dropNet returns the endpoints that are not on plain TCP.

@@ -61,6 +61,12 @@ func start(t testing.TB, config string) *running {
 // startIn is start with a home folder that may have been used before.
 func startIn(t testing.TB, home, config string) *running {
 	t.Helper()
+	return startWith(t, home, config, node.ServerOptions{Host: "127.0.0.1", Port: 0, NoLAN: true})
+}
+
+// startWith is startIn with options, of which Ready is set.
+func startWith(t testing.TB, home, config string, o node.ServerOptions) *running {
+	t.Helper()
 	if err := errors.Join(os.Chmod(home, 0o700), os.WriteFile(filepath.Join(home, "config"), []byte(config), 0o600)); err != nil {
 		t.Fatal(err)
 	}
@@ -74,9 +80,8 @@ func startIn(t testing.TB, home, config string) *running {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, ended := make(chan []string, 1), make(chan error, 1)
-	go func() {
-		ended <- r.Run(ctx, node.ServerOptions{Host: "127.0.0.1", Port: 0, NoLAN: true, Ready: func(all []string) { ready <- all }})
-	}()
+	o.Ready = func(all []string) { ready <- all }
+	go func() { ended <- r.Run(ctx, o) }()
 	var once sync.Once
 	r.stop = func() {
 		once.Do(func() {

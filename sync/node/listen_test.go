@@ -1,0 +1,66 @@
+package node_test
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ssbsync/ssbsync/sync/node"
+)
+
+// bound starts a server where its config says and returns where it listens, with
+// [::] written as *, and without ports.
+func bound(t *testing.T, config string) (*running, []string) {
+	t.Helper()
+	r := startWith(t, t.TempDir(), config, node.ServerOptions{Port: -1, NoLAN: true})
+	var list []string
+	for _, text := range r.Bound() {
+		transport, address, _ := strings.Cut(text, " ")
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if net.ParseIP(host).IsUnspecified() {
+			host = "*"
+		}
+		list = append(list, transport+" "+host)
+	}
+	return r, list
+}
+
+// TestListeners: what is for this machine alone does not leave it, and the host
+// at the top counts where connections.incoming names none.
+func TestListeners(t *testing.T) {
+	port := freePort(t)
+	for _, test := range []struct{ config, want string }{
+		{`{"port":0}`, "net *"},
+		{`{"port":0,"host":"127.0.0.2"}`, "net 127.0.0.2"},
+		{`{"connections":{"incoming":{"net":[{"scope":"device","port":0,"transform":"shs"}]}}}`, "net 127.0.0.1"},
+		{`{"connections":{"incoming":{"net":[{"scope":["device"],"port":0}],"ws":[{"scope":"device","port":0}]}}}`, "net 127.0.0.1, ws 127.0.0.1"},
+		{`{"host":"0.0.0.0","connections":{"incoming":{"net":[{"scope":"device","port":0}]}}}`, "net 127.0.0.1"},
+		{`{"connections":{"incoming":{"net":[{"scope":"device","port":0,"host":"127.0.0.2"}]}}}`, "net 127.0.0.2"},
+		{`{"host":"127.0.0.2","connections":{"incoming":{"net":[{"scope":"public","port":0}],"ws":[{"scope":"local","port":0}]}}}`, "net 127.0.0.2, ws 127.0.0.2"},
+		{`{"connections":{"incoming":{"net":[{"scope":["device","local"],"port":0}],"ws":[{"scope":"public","port":0}]}}}`, "net *, ws *"},
+		{`{"connections":{"incoming":{"net":[{"scope":"nonsense","port":0}]}}}`, "net 127.0.0.1"},
+		{fmt.Sprintf(`{"connections":{"incoming":{"net":[{"scope":"local","port":%d,"host":"127.0.0.1"},{"scope":"public","port":%[1]d},{"scope":"local","port":%[1]d}]}}}`, port), "net *"},
+	} {
+		r, got := bound(t, test.config)
+		if slices.Sort(got); strings.Join(got, ", ") != test.want {
+			t.Errorf("%s listens on %q, want %s", test.config, got, test.want)
+		}
+		r.stop()
+	}
+}
+
+// freePort returns a port that nobody listens on.
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
