@@ -32,18 +32,18 @@ type Config struct {
 		Sign string `json:"sign"` // hmac key of a closed network, base64 of 32 bytes, or empty
 	} `json:"caps"`
 	Friends struct {
-		Hops *int `json:"hops"` // nil = 2
+		Hops *wholeNumber `json:"hops"` // nil = 2
 	} `json:"friends"`
 	Connections struct {
 		Incoming map[string][]Incoming `json:"incoming"` // by transport: net, ws, unix; nil = net and unix
 	} `json:"connections"`
-	Host         string   `json:"host"`         // where to listen, beyond this machine, if connections.incoming does not say; "" = everywhere
-	Port         *int     `json:"port"`         // nil = 8008
-	External     string   `json:"external"`     // the host name by which others reach us
-	Local        *bool    `json:"local"`        // find and be found on the LAN; nil = yes
-	AllowPrivate bool     `json:"allowPrivate"` // invites and pub messages may name private addresses
-	Master       feedList `json:"master"`       // identities that may call everything
-	Proxy        string   `json:"proxy"`        // host:port of a SOCKS5 proxy for onion addresses
+	Host         string       `json:"host"`         // where to listen, beyond this machine, if connections.incoming does not say; "" = everywhere
+	Port         *wholeNumber `json:"port"`         // nil = 8008
+	External     words        `json:"external"`     // the host names by which others reach us
+	Local        *bool        `json:"local"`        // find and be found on the LAN; nil = yes
+	AllowPrivate bool         `json:"allowPrivate"` // invites and pub messages may name private addresses
+	Master       feedList     `json:"master"`       // identities that may call everything
+	Proxy        string       `json:"proxy"`        // host:port of a SOCKS5 proxy for onion addresses
 	Logging      struct {
 		Level string `json:"level"`
 	} `json:"logging"`
@@ -55,30 +55,25 @@ type Config struct {
 		Watch     Watch      `json:"watch"`
 		StickSize int64      `json:"stickSize"` // bytes that bundles may take on a stick in all; 0 = as many as there is room for
 	} `json:"ssbsync"`
+
+	badNetwork error // what is wrong with what only the network needs
 }
 
 // Incoming is one address to listen on.
 type Incoming struct {
-	Host      string `json:"host"`
-	Port      *int   `json:"port"`
-	External  string `json:"external"`  // the host name by which others reach it
-	Scope     Scopes `json:"scope"`     // who reaches it: device, local, public
-	Transform string `json:"transform"` // shs, or noauth for unix
-	Path      string `json:"path"`      // of unix; "" = socket in the home folder
+	Host      string       `json:"host"`
+	Port      *wholeNumber `json:"port"`
+	External  words        `json:"external"`  // the host names by which others reach it
+	Scope     Scopes       `json:"scope"`     // who reaches it: device, local, public
+	Transform string       `json:"transform"` // shs, or noauth for unix
+	Path      string       `json:"path"`      // of unix; "" = socket in the home folder
 }
 
 // Scopes are a list that may be written as one word.
 type Scopes []string
 
 // UnmarshalJSON reads a word or a list of words.
-func (s *Scopes) UnmarshalJSON(raw []byte) error {
-	var word string
-	if json.Unmarshal(raw, &word) == nil {
-		*s = Scopes{word}
-		return nil
-	}
-	return json.Unmarshal(raw, (*[]string)(s))
-}
+func (s *Scopes) UnmarshalJSON(raw []byte) error { return (*words)(s).UnmarshalJSON(raw) }
 
 // feedList is a list of feeds that may be written as one.
 type feedList []refs.Feed
@@ -119,10 +114,7 @@ func (r *Replicate) UnmarshalJSON(raw []byte) error {
 
 // Hops returns friends.hops or its default.
 func (c *Config) Hops() int {
-	if c.Friends.Hops == nil {
-		return defaultHops
-	}
-	return *c.Friends.Hops
+	return c.Friends.Hops.or(defaultHops)
 }
 
 // SHS returns the access key of the network.
@@ -160,7 +152,7 @@ func readConfig(home *os.Root) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading config: %v", err)
 	}
-	if err := json.Unmarshal(stripComments(raw), cfg); err != nil {
+	if err := cfg.decode(stripComments(raw)); err != nil {
 		return nil, fmt.Errorf("reading config: %v", err)
 	}
 	if hops := cfg.Hops(); hops < 0 || hops > 100 {

@@ -372,6 +372,9 @@ var errNoServer = errors.New("no server is running for this home folder")
 
 // newGossip makes the node's side of all connections.
 func (n *Node) newGossip() (*gossip.Gossip, error) {
+	if err := n.config.badNetwork; err != nil {
+		return nil, err
+	}
 	if err := n.policy.refresh(context.Background()); err != nil {
 		return nil, err
 	}

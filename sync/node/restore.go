@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -142,7 +141,7 @@ func (o *RestoreOptions) check() error {
 func (o *RestoreOptions) network() (sign *keys.HMAC, same bool, err error) {
 	var c Config
 	if len(o.Config) > 0 {
-		if err := json.Unmarshal(stripComments(o.Config), &c); err != nil {
+		if err := c.decode(stripComments(o.Config)); err != nil {
 			return nil, false, err
 		}
 	}

@@ -191,10 +191,7 @@ func listenTCP(ctx context.Context, in Incoming) (net.Listener, error) {
 
 // port returns where to listen, 0 for any free port.
 func (in Incoming) port() int {
-	if in.Port == nil {
-		return DefaultPort
-	}
-	return *in.Port
+	return in.Port.or(DefaultPort)
 }
 
 func (s *server) close() {
@@ -233,7 +230,8 @@ func (n *Node) incoming(o ServerOptions) (list []endpoint) {
 			list[i].config.Host = anyHost(o.Host)
 		}
 		if o.Port >= 0 {
-			list[i].config.Port = &o.Port
+			port := wholeNumber(o.Port)
+			list[i].config.Port = &port
 		}
 		if o.Host != "" || o.Port >= 0 { // one listener, where the flags say
 			list = append(list[:i+1], dropNet(list[i+1:])...)
@@ -288,7 +286,8 @@ func joinListeners(list []endpoint) (joined []endpoint) {
 			joined = append(joined, e)
 			continue
 		}
-		joined[i].config.Scope = slices.Concat(joined[i].config.Scope, e.config.Scope)
+		one := &joined[i].config
+		one.Scope, one.External = slices.Concat(one.Scope, e.config.Scope), slices.Concat(one.External, e.config.External)
 	}
 	return joined
 }
@@ -387,13 +386,13 @@ func (s *server) addresses(scope string) (all multiserver.Addresses) {
 
 // hosts lists the hosts by which those within a scope reach a listener.
 func (s *server) hosts(e endpoint, tcp *net.TCPAddr, scope string) []string {
-	external := e.config.External
-	if external == "" {
-		external = s.node.config.External
+	external := e.config.External.given()
+	if len(external) == 0 {
+		external = s.node.config.External.given()
 	}
 	switch {
-	case scope == "public" && external != "":
-		return []string{external}
+	case scope == "public" && len(external) > 0:
+		return external
 	case !tcp.IP.IsUnspecified():
 		return []string{tcp.IP.String()}
 	case scope == "device":
