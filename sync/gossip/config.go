@@ -68,6 +68,11 @@ type Config struct {
 	// means that they cannot be dialled.
 	Proxy string
 
+	// Transports, when not nil, are the only ones that are dialled, in the words
+	// of addresses; ws includes wss. Tunnels are not among them: they go through
+	// a connection to a room, which is.
+	Transports []string
+
 	// AllowPrivate lets addresses of private networks in pub messages count.
 	AllowPrivate bool
 

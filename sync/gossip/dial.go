@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 
 	"github.com/ssbsync/ssbsync/spec/keys"
@@ -15,6 +16,9 @@ import (
 
 // ErrNoProxy says that an onion address needs a SOCKS proxy.
 var ErrNoProxy = errors.New("no SOCKS proxy is configured for onion addresses")
+
+// ErrTransport says that the user does not want a transport to be dialled.
+var ErrTransport = errors.New("connections.outgoing of the config does not have the transport")
 
 // open connects to an address as the given identity, and proves it.
 func (g *Gossip) open(ctx context.Context, addr multiserver.Address, as *keys.Pair) (*secretstream.Conn, *meter, error) {
@@ -38,6 +42,9 @@ func (g *Gossip) open(ctx context.Context, addr multiserver.Address, as *keys.Pa
 
 // transport connects without any proof.
 func (g *Gossip) transport(ctx context.Context, addr multiserver.Address) (net.Conn, error) {
+	if !g.permits(addr) {
+		return nil, fmt.Errorf("%w %s", ErrTransport, addr.Transport())
+	}
 	var dialer net.Dialer
 	switch addr.Transport() {
 	case "unix":
@@ -69,9 +76,16 @@ func (g *Gossip) transport(ctx context.Context, addr multiserver.Address) (net.C
 	return nil, fmt.Errorf("transport %q is not supported", addr.Transport())
 }
 
+// permits reports whether the user lets us dial addresses of that kind.
+func (g *Gossip) permits(addr multiserver.Address) bool {
+	allowed, transport := g.cfg.Transports, addr.Transport()
+	return allowed == nil || transport == "tunnel" || slices.Contains(allowed, transport) ||
+		transport == "wss" && slices.Contains(allowed, "ws")
+}
+
 // dialable reports whether open knows how to dial an address.
 func (g *Gossip) dialable(addr multiserver.Address) bool {
-	if _, ok := addr.Key(); !ok {
+	if _, ok := addr.Key(); !ok || !g.permits(addr) {
 		return false
 	}
 	switch addr.Transport() {

@@ -102,6 +102,7 @@ type options struct {
 	tick    time.Duration
 	now     func() time.Time
 	proxy   string
+	dials   []string // transports
 	memory  int64
 }
 
@@ -157,7 +158,7 @@ func (nd *node) start() {
 	cfg := gossip.Config{
 		Keys: nd.keys, Network: network, Store: nd.store, Ingest: nd.ingest, Policy: nd.policy, Graph: nd.graph,
 		Handler: func(refs.Feed) muxrpc.Handler { return mux },
-		Publish: nd.publishRaw, Limits: o.limits, Tick: o.tick, Now: o.now, Proxy: o.proxy, AllowPrivate: true,
+		Publish: nd.publishRaw, Limits: o.limits, Tick: o.tick, Now: o.now, Proxy: o.proxy, Transports: o.dials, AllowPrivate: true,
 		Log: slog.New(slog.NewTextHandler(nd.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	if o.network != [32]byte{} {

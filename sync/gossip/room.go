@@ -213,7 +213,7 @@ func (g *Gossip) reachRoom(ctx context.Context, portal refs.Feed) (*muxrpc.Sessi
 	}
 	for _, k := range g.Known() {
 		all, err := multiserver.Parse(k.Address)
-		if k.Feed != portal || err != nil || all[0].Transport() == "tunnel" {
+		if k.Feed != portal || err != nil || all[0].Transport() == "tunnel" || !g.permits(all[0]) {
 			continue
 		}
 		if _, err := g.connect(ctx, all[0], k.Source); err != nil {

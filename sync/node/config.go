@@ -36,6 +36,7 @@ type Config struct {
 	} `json:"friends"`
 	Connections struct {
 		Incoming map[string][]Incoming `json:"incoming"` // by transport: net, ws, unix; nil = net and unix
+		Outgoing map[string]outgoing   `json:"outgoing"` // what may be dialled, by transport; nil = everything
 	} `json:"connections"`
 	Host         string       `json:"host"`         // where to listen, beyond this machine, if connections.incoming does not say; "" = everywhere
 	Port         *wholeNumber `json:"port"`         // nil = 8008

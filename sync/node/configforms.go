@@ -62,6 +62,41 @@ func (n *wholeNumber) or(other int) int {
 	return int(*n)
 }
 
+// outgoing are the ways to dial a transport, one of which may stand alone.
+type outgoing []transformed
+
+// transformed is what is done with a connection.
+type transformed struct {
+	Transform string `json:"transform"` // shs is the only one that we dial with
+}
+
+// UnmarshalJSON reads a list of ways, or one.
+func (o *outgoing) UnmarshalJSON(raw []byte) error {
+	var one transformed
+	if json.Unmarshal(raw, &one) == nil && raw[0] == '{' {
+		*o = outgoing{one}
+		return nil
+	}
+	if json.Unmarshal(raw, (*[]transformed)(o)) != nil {
+		return wrongForm[outgoing](raw)
+	}
+	return nil
+}
+
+// transports lists what may be dialled, nil for everything.
+func (c *Config) transports() []string {
+	if c.Connections.Outgoing == nil {
+		return nil
+	}
+	list := []string{}
+	for transport, ways := range c.Connections.Outgoing {
+		if slices.ContainsFunc(ways, func(way transformed) bool { return way.Transform == "" || way.Transform == "shs" }) {
+			list = append(list, transport)
+		}
+	}
+	return list
+}
+
 // wrongForm says that a member is not a T. The place is filled in by who reads
 // the rest.
 func wrongForm[T any](raw []byte) error {

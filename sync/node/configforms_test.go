@@ -84,3 +84,29 @@ func TestConfigForms(t *testing.T) {
 		}
 	}
 }
+
+// TestOutgoing: connections.outgoing says what is dialled.
+func TestOutgoing(t *testing.T) {
+	server := start(t, wsConfig)
+	addresses := map[string]string{"net": server.addr.String(), "ws": server.webSocket(t).String()}
+	for _, test := range []struct {
+		config, transport string
+		allowed           bool
+	}{
+		{`{"onion":[{"transform":"shs"}]}`, "net", false},
+		{`{"onion":[{"transform":"shs"}]}`, "ws", false},
+		{`{}`, "net", false},
+		{`{"net":[{"transform":"noauth"}],"ws":[{}]}`, "net", false},
+		{`{"net":[{"transform":"noauth"}],"ws":[{}]}`, "ws", true},
+		{`{"net":{"transform":"shs"}}`, "net", true},
+		{`null`, "net", true},
+	} {
+		client := start(t, `{"connections":{"outgoing":`+test.config+`}}`)
+		_, err := client.socket(t).Async(context.Background(), "conn.connect", addresses[test.transport])
+		refusal := "connections.outgoing of the config does not have the transport " + test.transport
+		if test.allowed && err != nil || !test.allowed && !strings.Contains(fmt.Sprint(err), refusal) {
+			t.Errorf("%s, dialling %s: %v", test.config, test.transport, err)
+		}
+		client.stop()
+	}
+}

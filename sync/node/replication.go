@@ -381,7 +381,7 @@ func (n *Node) newGossip() (*gossip.Gossip, error) {
 	g, err := gossip.New(gossip.Config{
 		Keys: n.keys, Network: n.caps, Store: n.store, Ingest: n.ingest, Policy: gossipPolicy{n.policy}, Graph: n.graph,
 		Handler: n.handlerFor, Meet: n.blobs.meet, Publish: n.publishContent, Proxy: n.config.Proxy, AllowPrivate: n.config.AllowPrivate,
-		Log: n.options.Log, Now: n.options.Now,
+		Transports: n.config.transports(), Log: n.options.Log, Now: n.options.Now,
 	})
 	if err == nil {
 		err = n.applySwitches(g)
