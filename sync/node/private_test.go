@@ -94,8 +94,10 @@ func TestPrivateShapes(t *testing.T) {
 		t.Errorf("read %s\nwant %s", open, want)
 	}
 	for name, got := range map[string]string{
-		"by key":  call(t, s, "get", raw(`{"id":"%s","private":true,"unbox":"%s"}`, id, value.Unbox)),
-		"by link": call(t, s, "get", id+"?unbox="+value.Unbox),
+		"by key":                       call(t, s, "get", raw(`{"id":"%s","private":true,"unbox":"%s"}`, id, value.Unbox)),
+		"by link":                      call(t, s, "get", id+"?unbox="+value.Unbox),
+		"by key that says what it is":  call(t, s, "get", raw(`{"id":"%s","private":true,"unbox":"%s.boxs"}`, id, value.Unbox)),
+		"by link that says what it is": call(t, s, "get", id+"?unbox="+value.Unbox+".boxs"),
 	} {
 		if got != want {
 			t.Errorf("%s: %s", name, got)

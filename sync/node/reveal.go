@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"encoding/binary"
+	"strings"
 
 	"github.com/ssbsync/ssbsync/spec/ecmajson"
 	"github.com/ssbsync/ssbsync/spec/envelope"
@@ -90,8 +91,10 @@ func (n *Node) privately(q *query) {
 }
 
 // revealWith opens one message by a key that somebody gave away, in base64, or
-// returns the record as it is.
+// returns the record as it is. What follows a dot, as in "….boxs", says of which
+// kind the key is and does not matter to ssb-keys either.
 func revealWith(rec store.Record, key string) store.Record {
+	key, _, _ = strings.Cut(key, ".")
 	m, ok := boxedOf(&rec)
 	if !ok {
 		return rec
