@@ -22,8 +22,8 @@ func (p *program) serverCommand() *cli.Command {
 		Usage:    "talk to other peers, and to apps, until stopped",
 		Description: `Listens for peers on TCP (port 8008) and for apps on the socket in the home folder, finds peers on the local
 network, dials those it knows, and replicates with them. Sticks that are enrolled (ssbsync enroll) are synced when they are plugged
-in, folders when something changes there; "ssbsync watch" shows it. While it runs the other commands go through it. SIGTERM or Ctrl-C
-ends it cleanly.
+in, folders when something changes there; "ssbsync watch" shows it. While it runs the other commands go through it. SIGTERM, Ctrl-C or
+a terminal that is closed end it cleanly.
 
 Where to listen can be set in the config file, as with ssb-server: connections.incoming, or host and port.
 
