@@ -122,6 +122,22 @@ func TestNet(t *testing.T) {
 	}
 }
 
+// TestWeb: addresses of web sockets are URLs.
+func TestWeb(t *testing.T) {
+	for host, want := range map[string]string{"example.org": "example.org", "192.0.2.1": "192.0.2.1", "::1": "[::1]", "2001:db8::2": "[2001:db8::2]"} {
+		a := multiserver.Web("ws", host, 8989, feed(t))
+		if text := "ws://" + want + ":8989~shs:" + key; a.String() != text || parseOne(t, text).String() != text {
+			t.Errorf("%s: %s, want %s", host, a, text)
+		}
+		if e, err := a.Endpoint(); err != nil || e != (multiserver.Endpoint{Host: host, Port: 8989}) {
+			t.Errorf("%s leads to %v, %v", a, e, err)
+		}
+		if got, err := multiserver.ParseLegacy("ws://" + want + ":8989:" + feed(t).String()); err != nil || got.String() != a.String() {
+			t.Errorf("%s in legacy form: %s, %v", want, got, err)
+		}
+	}
+}
+
 func TestParseRefused(t *testing.T) {
 	for _, s := range []string{
 		"", ";", "~", ":", "n", "Net:a", "1net", "-net", "net:a b", "net:a\n", "net:é", "net:\x7f", "net:a!", "net:a!b", "net:a~", "net:a~~b1",

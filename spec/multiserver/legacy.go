@@ -3,6 +3,7 @@ package multiserver
 import (
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 
@@ -22,6 +23,13 @@ func Net(host string, port uint16, key refs.Feed) Address {
 	// write and read them so.
 	layer.Data = append(strings.Split(host, ":"), strconv.Itoa(int(port)))
 	return Address{layer, shs(key)}
+}
+
+// Web returns the address of a peer that listens for web sockets, of the scheme
+// ws or wss. As in every URL an IPv6 address is in brackets.
+func Web(scheme, host string, port uint16, key refs.Feed) Address {
+	authority := net.JoinHostPort(host, strconv.Itoa(int(port)))
+	return Address{{Name: scheme, Data: strings.Split("//"+authority, ":")}, shs(key)}
 }
 
 // shs returns the layer that a peer with that key answers to.
@@ -63,12 +71,10 @@ func ParseLegacy(s string) (Address, error) {
 	if err != nil {
 		return nil, fmt.Errorf("address: %v", err)
 	}
-	a := Net(endpoint.Host, endpoint.Port, key)
 	if scheme != "" {
-		a[0].Name = scheme
-		a[0].Data[0] = "//" + a[0].Data[0]
+		return Web(scheme, endpoint.Host, endpoint.Port, key), nil
 	}
-	return a, nil
+	return Net(endpoint.Host, endpoint.Port, key), nil
 }
 
 // cutScheme cuts "ws://" or "wss://" off s.

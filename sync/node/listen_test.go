@@ -64,3 +64,21 @@ func freePort(t *testing.T) int {
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port
 }
+
+// TestAddressOfIPv6: what a web socket on IPv6 is told to be is a URL.
+func TestAddressOfIPv6(t *testing.T) {
+	if l, err := net.Listen("tcp", "[::1]:0"); err != nil {
+		t.Skip(err)
+	} else {
+		l.Close()
+	}
+	r, _ := bound(t, `{"connections":{"incoming":{"ws":[{"scope":"device","host":"::1","port":0}],"net":[{"scope":"device","host":"::1","port":0}]}}}`)
+	got := call(t, r.socket(t), "address", "device")
+	if !strings.Contains(got, ";ws://[::1]:") || !strings.HasPrefix(got, `"net:::1:`) {
+		t.Errorf("the addresses are %s", got)
+	}
+	client := start(t, `{}`)
+	if _, err := client.socket(t).Async(t.Context(), "conn.connect", r.webSocket(t).String()); err != nil {
+		t.Error(err)
+	}
+}

@@ -373,12 +373,11 @@ func (s *server) addresses(scope string) (all multiserver.Addresses) {
 			continue
 		}
 		for _, host := range s.hosts(e, tcp, scope) {
-			addr := multiserver.Net(host, uint16(tcp.Port), self)
-			addr[0].Name = e.transport
 			if e.transport == "ws" {
-				addr[0].Data = []string{"//" + host, strconv.Itoa(tcp.Port)}
+				all = append(all, multiserver.Web("ws", host, uint16(tcp.Port), self))
+			} else {
+				all = append(all, multiserver.Net(host, uint16(tcp.Port), self))
 			}
-			all = append(all, addr)
 		}
 	}
 	return all
