@@ -73,8 +73,19 @@ type Incoming struct {
 // Scopes are a list that may be written as one word.
 type Scopes []string
 
-// UnmarshalJSON reads a word or a list of words.
-func (s *Scopes) UnmarshalJSON(raw []byte) error { return (*words)(s).UnmarshalJSON(raw) }
+// UnmarshalJSON reads a word or a list of words. As in multiserver private is
+// another word for local.
+func (s *Scopes) UnmarshalJSON(raw []byte) error {
+	if err := (*words)(s).UnmarshalJSON(raw); err != nil {
+		return err
+	}
+	for i, word := range *s {
+		if word == "private" {
+			(*s)[i] = "local"
+		}
+	}
+	return nil
+}
 
 // feedList is a list of feeds that may be written as one.
 type feedList []refs.Feed

@@ -57,7 +57,7 @@ func (n *Node) inviteAddress(external string) (multiserver.Endpoint, error) {
 	}
 	scopes := []string{"public"}
 	if n.config.AllowPrivate {
-		scopes = []string{"public", "local", "private", "device"}
+		scopes = []string{"public", "local", "device"}
 	}
 	for _, scope := range scopes {
 		for _, addr := range s.addresses(scope) {

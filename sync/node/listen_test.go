@@ -82,3 +82,27 @@ func TestAddressOfIPv6(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestListenersAreNamed: in log and status each listener is, whomever it is for.
+func TestListenersAreNamed(t *testing.T) {
+	r, _ := bound(t, `{"connections":{"incoming":{"net":[{"scope":"private","port":0},{"scope":["public","nonsense"],"host":"127.0.0.2","port":0}]}}}`)
+	s := r.socket(t)
+	local := call(t, s, "address", "local")
+	if local != call(t, s, "address", "private") || strings.Contains(local, "127.0.0.2") {
+		t.Errorf("the local addresses are %s", local)
+	}
+	status, log := call(t, s, "ssbsync.status"), r.log.String()
+	for _, want := range []string{`"net:localhost:`, `"net:127.0.0.2:`, `"unix:`} {
+		if !strings.Contains(status, want) {
+			t.Errorf("no %s in %s", want, status)
+		}
+	}
+	for _, want := range []string{`transport=net on=[::]:`, `scope=local`, `on=127.0.0.2:`, `a listener has a scope that is none" transport=net scope=nonsense`} {
+		if !strings.Contains(log, want) {
+			t.Errorf("no %s in the log\n%s", want, log)
+		}
+	}
+	if strings.Contains(log, "scope=private") {
+		t.Errorf("private is taken for no scope\n%s", log)
+	}
+}

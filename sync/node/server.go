@@ -10,6 +10,7 @@ import (
 	"os/user"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -173,7 +174,7 @@ func (s *server) listen(ctx context.Context, o ServerOptions) error {
 			}
 			l, err = s.node.listenSocket()
 		} else {
-			l, err = listenTCP(ctx, wanted.config)
+			l, err = s.listenTCP(ctx, wanted)
 		}
 		if err != nil {
 			return fmt.Errorf("listening: %w", err)
@@ -184,9 +185,15 @@ func (s *server) listen(ctx context.Context, o ServerOptions) error {
 	return nil
 }
 
-func listenTCP(ctx context.Context, in Incoming) (net.Listener, error) {
+// listenTCP opens one listener and logs who can reach it: its addresses alone do
+// not tell.
+func (s *server) listenTCP(ctx context.Context, e endpoint) (net.Listener, error) {
 	var config net.ListenConfig
-	return config.Listen(ctx, "tcp", net.JoinHostPort(in.Host, strconv.Itoa(in.port())))
+	l, err := config.Listen(ctx, "tcp", net.JoinHostPort(e.config.Host, strconv.Itoa(e.config.port())))
+	if err == nil {
+		s.node.options.Log.Info("bound", "transport", e.transport, "on", l.Addr().String(), "scope", strings.Join(e.config.Scope, " "))
+	}
+	return l, err
 }
 
 // port returns where to listen, 0 for any free port.
@@ -242,13 +249,22 @@ func (n *Node) incoming(o ServerOptions) (list []endpoint) {
 	return append(joinListeners(list), endpoint{transport: "unix", config: Incoming{Scope: Scopes{"device"}}})
 }
 
+// allScopes are from where a listener is reached: this machine, its networks, or
+// anywhere.
+var allScopes = Scopes{"device", "local", "public"}
+
 // complete fills in what the config leaves open of a listener. One for this
 // machine alone never leaves it unless it names another host, as in multiserver,
 // and whatever the host at the top is. Others listen on all addresses: those that
 // are public, or of the local network, come and go on a laptop.
 func (n *Node) complete(transport string, in Incoming) Incoming {
 	if len(in.Scope) == 0 {
-		in.Scope = Scopes{"device", "local", "public"}
+		in.Scope = allScopes
+	}
+	for _, word := range in.Scope {
+		if !contains(allScopes, word) {
+			n.options.Log.Warn("a listener has a scope that is none", "transport", transport, "scope", word)
+		}
 	}
 	if in.Port == nil && transport == "net" {
 		in.Port = n.config.Port
@@ -336,8 +352,11 @@ func (n *Node) address(_ context.Context, c *muxrpc.Call) (any, error) {
 	if s == nil {
 		return jsonNull, nil
 	}
-	if scope == "" {
+	switch scope {
+	case "":
 		scope = "device"
+	case "private":
+		scope = "local"
 	}
 	all := s.addresses(scope)
 	if len(all) == 0 {
@@ -346,38 +365,46 @@ func (n *Node) address(_ context.Context, c *muxrpc.Call) (any, error) {
 	return all.String(), nil
 }
 
-// addressTexts lists the addresses within this machine.
+// addressTexts lists the addresses of all listeners within this machine, from
+// where the user sees those too that are meant for others only.
 func (n *Node) addressTexts() []string {
 	texts := []string{}
 	if s := n.server.Load(); s != nil {
-		for _, addr := range s.addresses("device") {
-			texts = append(texts, addr.String())
+		for _, e := range s.listening {
+			for _, addr := range s.addressesOf(e, "device") {
+				texts = append(texts, addr.String())
+			}
 		}
 	}
 	return texts
 }
 
-// addresses lists how those within a scope reach the listeners.
+// addresses lists how those within a scope reach the listeners that are meant
+// for them.
 func (s *server) addresses(scope string) (all multiserver.Addresses) {
-	self := s.node.keys.Feed()
 	for _, e := range s.listening {
-		if !contains(e.config.Scope, scope) {
-			continue
+		if contains(e.config.Scope, scope) {
+			all = append(all, s.addressesOf(e, scope)...)
 		}
-		if e.transport == "unix" {
-			all = append(all, multiserver.Unix(s.node.socketPath(), self))
-			continue
-		}
-		tcp, ok := e.Addr().(*net.TCPAddr)
-		if !ok {
-			continue
-		}
-		for _, host := range s.hosts(e, tcp, scope) {
-			if e.transport == "ws" {
-				all = append(all, multiserver.Web("ws", host, uint16(tcp.Port), self))
-			} else {
-				all = append(all, multiserver.Net(host, uint16(tcp.Port), self))
-			}
+	}
+	return all
+}
+
+// addressesOf lists how those within a scope reach a listener.
+func (s *server) addressesOf(e endpoint, scope string) (all multiserver.Addresses) {
+	self := s.node.keys.Feed()
+	if e.transport == "unix" {
+		return multiserver.Addresses{multiserver.Unix(s.node.socketPath(), self)}
+	}
+	tcp, ok := e.Addr().(*net.TCPAddr)
+	if !ok {
+		return nil
+	}
+	for _, host := range s.hosts(e, tcp, scope) {
+		if e.transport == "ws" {
+			all = append(all, multiserver.Web("ws", host, uint16(tcp.Port), self))
+		} else {
+			all = append(all, multiserver.Net(host, uint16(tcp.Port), self))
 		}
 	}
 	return all
