@@ -7,9 +7,10 @@ import (
 	"github.com/ssbsync/ssbsync/spec/refs"
 )
 
-// publicMethods are what every peer may call, as with ssb-server.
+// publicMethods are what every peer may call, as with ssb-server. Those that have
+// ssb-conn call gossip.ping too.
 var publicMethods = map[string]bool{
-	"manifest": true, "createHistoryStream": true, "ebt.replicate": true, "gossip.ping": true, "conn.ping": true,
+	"manifest": true, "createHistoryStream": true, "ebt.replicate": true, "gossip.ping": true,
 	"blobs.has": true, "blobs.get": true, "blobs.getSlice": true, "blobs.changes": true, "blobs.createWants": true,
 }
 

@@ -201,7 +201,7 @@ func TestStrangers(t *testing.T) {
 	}
 	all := map[string]muxrpc.Type{}
 	flatten(t, "", manifest, all)
-	public := map[string]bool{"manifest": true, "createHistoryStream": true, "ebt.replicate": true, "gossip.ping": true, "conn.ping": true,
+	public := map[string]bool{"manifest": true, "createHistoryStream": true, "ebt.replicate": true, "gossip.ping": true,
 		"blobs.has": true, "blobs.get": true, "blobs.getSlice": true, "blobs.changes": true, "blobs.createWants": true}
 	refused := 0
 	for name, typ := range all {
