@@ -106,3 +106,15 @@ func TestListenersAreNamed(t *testing.T) {
 		t.Errorf("private is taken for no scope\n%s", log)
 	}
 }
+
+// TestDefaultPorts: those of ssb-config, where web sockets are not in the way of
+// TCP.
+func TestDefaultPorts(t *testing.T) {
+	n, err := openWith(t, `{"connections":{"incoming":{"net":[{"scope":"device"}],"ws":[{"scope":"device"}]}}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := n.WantedPorts(); got["net"] != 8008 || got["ws"] != 8989 {
+		t.Errorf("listens on %v", got)
+	}
+}

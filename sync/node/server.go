@@ -19,8 +19,12 @@ import (
 	"github.com/ssbsync/ssbsync/sync/gossip"
 )
 
-// DefaultPort is where peers listen unless the config says otherwise.
-const DefaultPort = 8008
+// DefaultPort is where peers listen unless the config says otherwise,
+// defaultWebPort where they do for web sockets.
+const (
+	DefaultPort    = 8008
+	defaultWebPort = 8989
+)
 
 // loopback is where listeners are that only this machine is to reach.
 const loopback = "127.0.0.1"
@@ -189,7 +193,7 @@ func (s *server) listen(ctx context.Context, o ServerOptions) error {
 // not tell.
 func (s *server) listenTCP(ctx context.Context, e endpoint) (net.Listener, error) {
 	var config net.ListenConfig
-	l, err := config.Listen(ctx, "tcp", net.JoinHostPort(e.config.Host, strconv.Itoa(e.config.port())))
+	l, err := config.Listen(ctx, "tcp", net.JoinHostPort(e.config.Host, strconv.Itoa(e.port())))
 	if err == nil {
 		s.node.options.Log.Info("bound", "transport", e.transport, "on", l.Addr().String(), "scope", strings.Join(e.config.Scope, " "))
 	}
@@ -197,8 +201,11 @@ func (s *server) listenTCP(ctx context.Context, e endpoint) (net.Listener, error
 }
 
 // port returns where to listen, 0 for any free port.
-func (in Incoming) port() int {
-	return in.Port.or(DefaultPort)
+func (e endpoint) port() int {
+	if e.transport == "ws" {
+		return e.config.Port.or(defaultWebPort)
+	}
+	return e.config.Port.or(DefaultPort)
 }
 
 func (s *server) close() {
@@ -310,7 +317,7 @@ func joinListeners(list []endpoint) (joined []endpoint) {
 
 // sharesPort reports whether two listeners are of one kind and on one port.
 func (e endpoint) sharesPort(other endpoint) bool {
-	return e.transport == other.transport && e.config.port() != 0 && e.config.port() == other.config.port()
+	return e.transport == other.transport && e.port() != 0 && e.port() == other.port()
 }
 
 // dropNet returns the endpoints that are not on plain TCP.

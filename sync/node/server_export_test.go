@@ -9,3 +9,14 @@ func (n *Node) Bound() (list []string) {
 	}
 	return list
 }
+
+// WantedPorts lists the ports to listen on by the config, by transport.
+func (n *Node) WantedPorts() map[string]int {
+	ports := map[string]int{}
+	for _, e := range n.incoming(ServerOptions{Port: -1}) {
+		if e.transport != "unix" {
+			ports[e.transport] = e.port()
+		}
+	}
+	return ports
+}
