@@ -81,6 +81,21 @@ func divide(global, local []cli.Flag, words []string) (flags, rest []string) {
 
 func isFlag(word string) bool { return len(word) > 1 && word[0] == '-' }
 
+// stray refuses flags of the program among the words of a command that takes any
+// word as its own: it would publish them, or work with another home folder
+// than the one that was named.
+func stray(c *cli.Context, otherwise string) error {
+	for _, word := range c.Args().Slice() {
+		if !isFlag(word) || lookup(c.App.Flags, word) == nil {
+			continue
+		}
+		name, _, _ := strings.Cut(word, "=")
+		err := usageError("%s must stand before the command: ssbsync %s … %s", name, name, c.Command.Name)
+		return withHint(err, "%s", otherwise)
+	}
+	return nil
+}
+
 // lookup finds the flag that word sets, or nil.
 func lookup(flags []cli.Flag, word string) cli.Flag {
 	name, _, _ := strings.Cut(strings.TrimLeft(word, "-"), "=")

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -24,7 +25,7 @@ func (p *program) callCommand() *cli.Command {
 		Usage:     "call any method of the node",
 		ArgsUsage: "METHOD [ARGUMENT…]",
 		Description: `Calls a method of the API that apps use, and prints its answer, or what it streams as it comes. Arguments are JSON; what
-is no JSON is taken as text. What a sink or duplex method takes is read from standard input, one JSON value a line.
+is no JSON is taken as text. Flags such as --path stand before "call". What a sink or duplex method takes is read from standard input, one JSON value a line.
 
 Examples:
    ssbsync call manifest
@@ -36,8 +37,11 @@ Examples:
 			if len(args) == 0 {
 				return usageError("usage: ssbsync call METHOD [ARGUMENT…]")
 			}
-			if args[0] == "--help" || args[0] == "-h" {
+			if slices.Contains(args, "--help") || slices.Contains(args, "-h") {
 				return cli.ShowSubcommandHelp(c)
+			}
+			if err := stray(c, `a text that looks like a flag is an argument when it is JSON: '"--text"'`); err != nil {
+				return err
 			}
 			return p.with(func(nd *client) error { return p.call(c.Context, nd, args[0], jsonArguments(args[1:])) })
 		},

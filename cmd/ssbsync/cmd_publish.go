@@ -21,7 +21,8 @@ func (p *program) publishCommand() *cli.Command {
 		Usage:     "append a message to your own feed",
 		ArgsUsage: "[.]",
 		Description: `Signs a message and appends it to your own feed. The content is made of the flags, or read as JSON from
-standard input with ".". Flags that are not listed become fields of the content, as with ssb-server.
+standard input with ".". Any flag behind "publish" becomes a field of the content, as with ssb-server; flags of ssbsync
+itself, such as --path and --json, stand before it. A field that is called like one of them must be given as JSON.
 
 Examples:
    ssbsync publish --type post --text "hello from the island"
@@ -36,6 +37,9 @@ func (p *program) publish(c *cli.Context) error {
 		if arg == "--help" || arg == "-h" {
 			return cli.ShowSubcommandHelp(c)
 		}
+	}
+	if err := stray(c, "a field of that name is given as JSON on standard input: ssbsync publish ."); err != nil {
+		return err
 	}
 	content, err := p.content(c.Context, c.Args().Slice())
 	if err != nil {
