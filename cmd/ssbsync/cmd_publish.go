@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/urfave/cli/v2"
 )
@@ -23,6 +25,7 @@ func (p *program) publishCommand() *cli.Command {
 		Description: `Signs a message and appends it to your own feed. The content is made of the flags, or read as JSON from
 standard input with ".". Any flag behind "publish" becomes a field of the content, as with ssb-server; flags of ssbsync
 itself, such as --path and --json, stand before it. A field that is called like one of them must be given as JSON.
+A value that begins with "--" is given as --text=VALUE. For private messages see "ssbsync private send --help".
 
 Examples:
    ssbsync publish --type post --text "hello from the island"
@@ -80,7 +83,8 @@ type field struct {
 }
 
 // contentFields reads "--name value" and "--name=value" pairs; a name without
-// value is true.
+// value is true. What was hardly meant so is refused: nothing that was
+// published can be taken back.
 func contentFields(args []string) ([]field, error) {
 	var fields []field
 	for i := 0; i < len(args); i++ {
@@ -89,17 +93,40 @@ func contentFields(args []string) ([]field, error) {
 			return nil, usageError("unexpected argument %q: content is given as --name value, or as JSON on standard input with \".\"", args[i])
 		}
 		name, value, inline := strings.Cut(name, "=")
+		if name == "" || strings.ContainsFunc(name, unicode.IsSpace) {
+			return nil, usageError("%.80q is no name of a field: a text that begins with -- is given as --text=TEXT", args[i])
+		}
 		switch {
 		case inline:
 			fields = append(fields, field{name, scalar(value)})
 		case i+1 < len(args) && !strings.HasPrefix(args[i+1], "--"):
 			i++
 			fields = append(fields, field{name, scalar(args[i])})
+		case name == "type" || name == "text":
+			return nil, usageError("--%s has no value: one that begins with -- is given as --%s=VALUE", name, name)
 		default:
 			fields = append(fields, field{name, true})
 		}
 	}
-	return fields, nil
+	return fields, notInClear(fields)
+}
+
+// notInClear refuses what looks like a private message and would be readable
+// by everybody.
+func notInClear(fields []field) error {
+	named := func(name string) bool {
+		return slices.ContainsFunc(fields, func(f field) bool { return f.name == name })
+	}
+	if named("recps") {
+		return nil
+	}
+	for _, name := range []string{"to", "private"} {
+		if named(name) {
+			err := usageError("--%s does not make a message private: everybody could read it", name)
+			return withHint(err, "ssbsync private send --to FEED --text TEXT; a public message with a field of that name is given as JSON: ssbsync publish .")
+		}
+	}
+	return nil
 }
 
 // scalar reads true and false as JSON does; all else stays text, so that a
