@@ -67,6 +67,9 @@ func (p *program) call(ctx context.Context, c *client, method string, args []any
 	}
 	switch typ {
 	case muxrpc.Source:
+		if err := mayWait(c, slices.ContainsFunc(args, isLive)); err != nil {
+			return err
+		}
 		return p.printStream(ctx, c, method, args...)
 	case muxrpc.Sink:
 		return p.callSink(ctx, c, method, args)
@@ -78,6 +81,13 @@ func (p *program) call(ctx context.Context, c *client, method string, args []any
 		return err
 	}
 	return p.printJSON(answer)
+}
+
+// isLive reports whether an argument asks a stream to go on for ever.
+func isLive(arg any) bool {
+	var options struct{ Live bool }
+	raw, ok := arg.(json.RawMessage)
+	return ok && json.Unmarshal(raw, &options) == nil && options.Live
 }
 
 // methodType asks the node for its manifest.

@@ -33,11 +33,20 @@ func streamOptions(c *cli.Context) map[string]any {
 // printMessages calls a read stream and prints what it sends.
 func (p *program) printMessages(c *cli.Context, method string, options map[string]any) error {
 	return p.with(func(conn *client) error {
-		if conn.alone && c.Bool("live") {
-			return withHint(errors.New("--live: no server is running for this home folder, so nothing can arrive"), "start one: ssbsync server")
+		if err := mayWait(conn, c.Bool("live")); err != nil {
+			return err
 		}
 		return p.printStream(c.Context, conn, method, options)
 	})
+}
+
+// mayWait refuses to wait for what is live where nothing can arrive: it would
+// keep the store locked for ever.
+func mayWait(conn *client, live bool) error {
+	if !live || !conn.alone {
+		return nil
+	}
+	return withHint(errors.New("--live: no server is running for this home folder, so nothing can arrive"), "start one: ssbsync server")
 }
 
 func (p *program) logCommand() *cli.Command {
@@ -102,6 +111,9 @@ Examples:
 			}
 			options := streamOptions(c)
 			return p.with(func(node *client) error {
+				if err := mayWait(node, c.Bool("live")); err != nil {
+					return err
+				}
 				if options["id"] = id; id == "" {
 					var err error
 					if options["id"], err = whoami(c.Context, node); err != nil {
