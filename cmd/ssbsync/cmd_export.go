@@ -30,7 +30,8 @@ func (p *program) exportCommand() *cli.Command {
 		Usage:     "write messages to a stick, a folder or a file",
 		ArgsUsage: "DESTINATION",
 		Description: `Writes what the destination lacks. A stick or folder keeps what it has; a second export adds only what is new.
-A name that ends in .ssb.zst makes a single file, and "-" writes to standard output.
+A name that ends in .ssb.zst makes a single file, and "-" writes to standard output. Where nothing
+is to be written there is no file.
 
 With the codec jsonl the messages in a bundle can be read without this program: zstd -dc NAME.ssb.zst | jq. The codec
 compact takes about a quarter less room; ssbsync cat prints its messages. Files and new folders get jsonl; a stick gets
@@ -127,8 +128,11 @@ func (p *program) exportFolder(ctx context.Context, c *client, path string, o no
 	return item.Report, nil
 }
 
+// errEmpty keeps a file of which nothing was written from getting its name.
+var errEmpty = errors.New("nothing to export")
+
 // exportFile writes a single bundle that appears under its name only when it
-// is whole.
+// is whole. Without anything to write there is no file: nothing would read it.
 func (p *program) exportFile(ctx context.Context, c *client, path string, o node.Carriage) (report *stick.Report, err error) {
 	if o.DryRun {
 		return p.exportTo(ctx, c, io.Discard, o)
@@ -142,13 +146,27 @@ func (p *program) exportFile(ctx context.Context, c *client, path string, o node
 		return nil, withHint(fmt.Errorf("%s is there already", path), "give another name, or remove it first")
 	}
 	_, err = durable.WriteFile(root, filepath.Base(path), durable.Options{}, func(w io.Writer) error {
-		report, err = p.exportTo(ctx, c, w, o)
+		if report, err = p.exportTo(ctx, c, w, o); err == nil && report.Bundles == 0 {
+			err = errEmpty
+		}
 		return err
 	})
+	if errors.Is(err, errEmpty) {
+		p.notice("%s, no file written", nothing(report))
+		return report, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("writing %s: %w", path, err)
 	}
 	return report, nil
+}
+
+// nothing says why an export wrote nothing.
+func nothing(report *stick.Report) string {
+	if report.Left > 0 {
+		return "no message fits"
+	}
+	return errEmpty.Error()
 }
 
 // exportTo streams a single bundle.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -117,7 +118,7 @@ func (p *program) importAll(ctx context.Context, c *client, sources []string, o 
 func (p *program) importOne(ctx context.Context, c *client, source string, o node.Carriage) (*stick.Report, error) {
 	if source == "-" {
 		o.Name = "standard input"
-		return p.importReader(ctx, c, p.stdin, o)
+		return p.importInput(ctx, c, o)
 	}
 	info, err := os.Stat(source)
 	if err != nil {
@@ -136,6 +137,16 @@ func (p *program) importOne(ctx context.Context, c *client, source string, o nod
 	defer file.Close()
 	o.Name, o.Size = source, info.Size()
 	return p.importReader(ctx, c, file, o)
+}
+
+// importInput imports standard input, which is empty when the export at the
+// other end of a pipe had nothing to write.
+func (p *program) importInput(ctx context.Context, c *client, o node.Carriage) (*stick.Report, error) {
+	in := bufio.NewReaderSize(readWithin(ctx, p.stdin), pieceSize)
+	if _, err := in.Peek(1); errors.Is(err, io.EOF) {
+		return &stick.Report{}, nil
+	}
+	return p.importReader(ctx, c, in, o)
 }
 
 func (p *program) importFolder(ctx context.Context, c *client, path string, o node.Carriage) (*stick.Report, error) {
