@@ -123,13 +123,18 @@ func closest(name string, commands []*cli.Command) string {
 // notice prints a line for the user beside the data, unless --quiet.
 func (p *program) notice(format string, args ...any) {
 	if !p.quiet {
-		fmt.Fprintf(p.stderr, "ssbsync: "+format+"\n", args...)
+		tell(p.stderr, "ssbsync", format, args...)
 	}
 }
 
 // warn prints a warning.
 func (p *program) warn(format string, args ...any) {
-	fmt.Fprintf(p.stderr, "warning: "+format+"\n", args...)
+	tell(p.stderr, "warning", format, args...)
+}
+
+// hint prints what the user can do next.
+func (p *program) hint(format string, args ...any) {
+	tell(p.stderr, "hint", format, args...)
 }
 
 // home returns the home folder of this run.

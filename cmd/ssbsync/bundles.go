@@ -64,7 +64,7 @@ func settle(p *program, failed []error, done int) error {
 		return failed[0]
 	}
 	for _, err := range failed {
-		fmt.Fprintf(p.stderr, "ssbsync: %v\n", err)
+		tell(p.stderr, "ssbsync", "%v", err)
 	}
 	if done > 0 {
 		return errPartly
@@ -93,11 +93,11 @@ func (p *program) bundlesOf(source string) ([]string, *os.Root, error) {
 	names, err := findBundles(root)
 	if err != nil {
 		root.Close()
-		return nil, nil, fmt.Errorf("%s: %w", source, err)
+		return nil, nil, fmt.Errorf("%s: %w", pathText(source), err)
 	}
 	if len(names) == 0 {
 		root.Close()
-		return nil, nil, fmt.Errorf("%s holds no bundles", source)
+		return nil, nil, fmt.Errorf("%s holds no bundles", pathText(source))
 	}
 	return names, root, nil
 }
@@ -162,19 +162,19 @@ func (p *program) openBundle(root *os.Root, source, name string, task bundleTask
 	}
 	file, err := p.bundleFile(root, name)
 	if err != nil {
-		return fmt.Errorf("%s: %w", label, err)
+		return fmt.Errorf("%s: %w", pathText(label), err)
 	}
 	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
-		return fmt.Errorf("%s: %w", label, err)
+		return fmt.Errorf("%s: %w", pathText(label), err)
 	}
 	r, err := bundle.Open(file, info.Size(), bundle.Limits{})
 	if err != nil {
-		return fmt.Errorf("%s: %w", label, err)
+		return fmt.Errorf("%s: %w", pathText(label), err)
 	}
 	if err := task(label, r); err != nil {
-		return fmt.Errorf("%s: %w", label, err)
+		return fmt.Errorf("%s: %w", pathText(label), err)
 	}
 	return nil
 }

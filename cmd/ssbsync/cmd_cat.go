@@ -37,7 +37,7 @@ Example:
 				})
 				for _, damage := range report.Damage {
 					partly = true
-					p.warn("%s: %v", name, damage)
+					p.warn("%s: %v", pathText(name), damage)
 				}
 				return err
 			})

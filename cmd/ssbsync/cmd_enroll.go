@@ -107,10 +107,10 @@ func (p *program) printEnrolled(o node.EnrollOptions, last node.EnrollItem, capa
 		return nil
 	}
 	if !last.Visits {
-		fmt.Fprintf(p.stderr, "hint: ssbsync sync %s, or let ssbsync server or ssbsync watch do that by itself\n", s.Path)
+		p.hint("ssbsync sync %s, or let ssbsync server or ssbsync watch do that by itself", pathText(s.Path))
 	}
 	if last.Alone {
-		fmt.Fprintln(p.stderr, `hint: you follow nobody yet, so only your own feed is carried: ssbsync follow FEED, or set "replicate": "all" in the config to carry everything`)
+		p.hint("%s", `you follow nobody yet, so only your own feed is carried: ssbsync follow FEED, or set "replicate": "all" in the config to carry everything`)
 	}
 	return nil
 }

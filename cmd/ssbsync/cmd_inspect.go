@@ -36,7 +36,7 @@ func (p *program) inspect(name string, r *bundle.Reader, ranges bool) error {
 	if p.json {
 		return p.printLine(info)
 	}
-	fmt.Fprintf(p.stdout, "%s\n", name)
+	fmt.Fprintf(p.stdout, "%s\n", pathText(name))
 	fmt.Fprintf(p.stdout, "  exporter  %s\n", info.Exporter)
 	fmt.Fprintf(p.stdout, "  network   %s\n", info.Network)
 	fmt.Fprintf(p.stdout, "  codec     %s\n", info.Codec)

@@ -54,7 +54,7 @@ func (p *program) printRecovery(g *stick.GuardStatus) {
 		for _, asked := range g.Asked {
 			fmt.Fprintf(p.stdout, "  asked so far: %s\n", asked)
 		}
-		fmt.Fprintln(p.stderr, "hint: "+unlockHint(g))
+		p.hint("%s", unlockHint(g))
 	}
 }
 

@@ -119,7 +119,7 @@ func (p *program) printRestored(home string, b *backupFile, r *node.RestoreRepor
 	}
 	p.notice("publishing is locked: your feed is here up to %d", r.Own)
 	if !p.quiet {
-		fmt.Fprintf(p.stderr, "hint: %s\n", hint)
+		p.hint("%s", hint)
 	}
 	return err
 }

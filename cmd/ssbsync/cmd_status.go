@@ -80,6 +80,6 @@ func (p *program) printGuard(s *node.Status) {
 		for _, asked := range g.Asked {
 			fmt.Fprintf(p.stderr, "  asked so far: %s\n", asked)
 		}
-		fmt.Fprintln(p.stderr, "hint: "+unlockHint(&g))
+		p.hint("%s", unlockHint(&g))
 	}
 }

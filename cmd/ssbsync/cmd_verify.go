@@ -109,7 +109,7 @@ func messageChecker(net *keys.HMAC, p *program) func(string, []byte) int64 {
 			}
 			bad++
 			if named++; named <= maxNamed {
-				p.warn("%s: %v", name, result.Err)
+				p.warn("%s: %v", pathText(name), result.Err)
 			}
 		}
 		return bad
@@ -121,13 +121,13 @@ func (p *program) printVerified(v verified) error {
 		return p.printLine(v)
 	}
 	for _, damage := range v.Damage {
-		p.warn("%s: %v", v.File, damage)
+		p.warn("%s: %v", pathText(v.File), damage)
 	}
 	verdict := "ok"
 	if !v.OK {
 		verdict = "damaged: " + strings.Join(faults(v), ", ")
 	}
-	_, err := fmt.Fprintf(p.stdout, "%s: %s, %s: %s\n", v.File, plural(v.Messages, "message"), bytesText(v.Bytes), verdict)
+	_, err := fmt.Fprintf(p.stdout, "%s: %s, %s: %s\n", pathText(v.File), plural(v.Messages, "message"), bytesText(v.Bytes), verdict)
 	return err
 }
 

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // The exit codes, which the README documents.
@@ -65,9 +68,33 @@ func reportError(stderr io.Writer, err error) {
 		fmt.Fprintln(stderr, "ssbsync: interrupted: what was stored or written whole is kept")
 		return
 	}
-	fmt.Fprintf(stderr, "ssbsync: %v\n", err)
+	tell(stderr, "ssbsync", "%v", err)
 	var coded *codedError
 	if errors.As(err, &coded) && coded.hint != "" {
-		fmt.Fprintf(stderr, "hint: %s\n", coded.hint)
+		tell(stderr, "hint", "%s", coded.hint)
 	}
+}
+
+// tell prints a line for the user. Names of files and texts of others may be in
+// it: they do not get to command the terminal.
+func tell(w io.Writer, what, format string, args ...any) {
+	fmt.Fprintf(w, "%s: %s\n", what, harmless(fmt.Sprintf(format, args...)))
+}
+
+// harmless escapes control characters, but for those that lay out a text.
+func harmless(text string) string {
+	var b strings.Builder
+	for len(text) > 0 {
+		r, size := utf8.DecodeRuneInString(text)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, text[0])
+		case unicode.IsControl(r) && r != '\n' && r != '\t':
+			fmt.Fprintf(&b, `\x%02x`, r)
+		default:
+			b.WriteString(text[:size])
+		}
+		text = text[size:]
+	}
+	return b.String()
 }

@@ -69,6 +69,33 @@ func (p *programs) litter(medium, outside string) string {
 	return folders[0]
 }
 
+// TestOddNames puts files onto a stick whose names command the terminal of who
+// prints them.
+func TestOddNames(t *testing.T) {
+	p := newPrograms(t)
+	p.must("--path", "from", "--quiet", "import", p.data)
+	medium := p.folder("medium")
+	p.must("--path", "from", "--quiet", "export", medium)
+	shard := filepath.Dir(p.onlyBundle(medium))
+	good := p.read(p.onlyBundle(medium))
+	odd := "a\x1b[31m\nssbsync: b"
+	p.write(filepath.Join(shard, odd+".ssb.zst"), []byte("junk"))
+	loose := filepath.Join(medium, odd+".ssb.zst")
+	p.write(loose, good)
+	p.flipFrame(loose, 0)
+	p.write(filepath.Join(medium, odd+".jsonl"), []byte("junk"))
+
+	quoted := `a\x1b[31m\nssbsync: b`
+	for _, args := range [][]string{{"import", loose}, {"verify", medium}, {"inspect", medium}, {"cat", medium}} {
+		r := p.run(append([]string{"--path", "to"}, args...)...)
+		contains(t, r.stderr, quoted)
+		lacks(t, r.stdout+r.stderr, "\x1b", "\nssbsync: b")
+	}
+	contains(t, p.run("inspect", medium).stdout, quoted)
+	lacks(t, p.want(exitPartly, "--path", "to", "import", filepath.Join(medium, odd+".jsonl")).stderr, "\x1b")
+	lacks(t, p.want(exitFailed, "--path", "to", "import", filepath.Join(medium, odd)).stderr, "\x1b")
+}
+
 // TestNotFiles names things as sources and destinations that are neither
 // files nor folders.
 func TestNotFiles(t *testing.T) {

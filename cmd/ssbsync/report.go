@@ -85,7 +85,8 @@ func (p *program) explainLosses(source string, r *stick.Report) {
 	if len(r.Losses) == 0 || p.quiet || p.json || !isFolder(source) {
 		return
 	}
-	fmt.Fprintf(p.stderr, "hint: leave word of the damage there (ssbsync sync %s), or have it written again where it comes from (ssbsync export --check %s)\n", source, source)
+	path := pathText(source)
+	p.hint("leave word of the damage there (ssbsync sync %s), or have it written again where it comes from (ssbsync export --check %s)", path, path)
 }
 
 func isFolder(path string) bool {
@@ -103,7 +104,7 @@ func (p *program) explain(r *stick.Report) {
 		p.warn("%s", lossText(loss))
 	}
 	for _, skip := range r.Skipped {
-		p.warn("%s: not read: %s", skip.Name, skip.Reason)
+		p.warn("%s: not read: %s", pathText(skip.Name), skip.Reason)
 	}
 	for _, line := range r.Warnings {
 		p.warn("%s", line)
@@ -116,7 +117,7 @@ func (p *program) explain(r *stick.Report) {
 	}
 	if !p.quiet {
 		for _, line := range r.Hints {
-			fmt.Fprintf(p.stderr, "hint: %s\n", line)
+			p.hint("%s", line)
 		}
 	}
 }
@@ -127,7 +128,7 @@ const maxSpansNamed = 3
 // lossText names a damaged piece and the messages that were in it.
 func lossText(l stick.Loss) string {
 	if len(l.Spans) == 0 {
-		return fmt.Sprintf("%s: %s", l.Bundle, l.Reason)
+		return fmt.Sprintf("%s: %s", pathText(l.Bundle), l.Reason)
 	}
 	var lost int64
 	var spans []string
@@ -140,5 +141,5 @@ func lossText(l stick.Loss) string {
 	if more := len(l.Spans) - maxSpansNamed; more > 0 {
 		spans = append(spans, fmt.Sprintf("and %d more", more))
 	}
-	return fmt.Sprintf("%s: %s: lost %s: %s", l.Bundle, l.Reason, plural(lost, "message"), strings.Join(spans, ", "))
+	return fmt.Sprintf("%s: %s: lost %s: %s", pathText(l.Bundle), l.Reason, plural(lost, "message"), strings.Join(spans, ", "))
 }
