@@ -26,28 +26,35 @@ func (p *program) eachBundle(sources []string, task bundleTask) error {
 	var failed []error
 	done := 0
 	for _, source := range sources {
-		names, root, err := p.bundlesOf(source)
+		n, missed, err := p.eachOf(source, task)
 		if err != nil {
-			failed = append(failed, err)
-			continue
+			return err
 		}
-		for _, name := range names {
-			err := p.openBundle(root, source, name, task)
-			if errors.Is(err, errStop) {
-				root.Close()
-				return err
-			}
-			if err != nil {
-				failed = append(failed, err)
-				continue
-			}
-			done++
-		}
-		if root != nil {
-			root.Close()
-		}
+		done += n
+		failed = append(failed, missed...)
 	}
 	return settle(p, failed, done)
+}
+
+// eachOf does the task with the bundles of one argument. It returns with how
+// many, and why not with others; err is errStop.
+func (p *program) eachOf(source string, task bundleTask) (done int, failed []error, err error) {
+	names, root, failed := p.bundlesOf(source)
+	if root != nil {
+		defer root.Close()
+	}
+	for _, name := range names {
+		err := p.openBundle(root, source, name, task)
+		switch {
+		case errors.Is(err, errStop):
+			return done, failed, err
+		case err != nil:
+			failed = append(failed, err)
+		default:
+			done++
+		}
+	}
+	return done, failed, nil
 }
 
 // errStop is wrapped by a task's errors that end the whole command, such as
@@ -73,38 +80,38 @@ func settle(p *program, failed []error, done int) error {
 }
 
 // bundlesOf lists the bundles of one argument, as names in root; root is nil
-// for standard input.
-func (p *program) bundlesOf(source string) ([]string, *os.Root, error) {
+// for standard input. It returns what was found besides the errors.
+func (p *program) bundlesOf(source string) (names []string, root *os.Root, failed []error) {
 	if source == "-" {
 		return []string{"-"}, nil, nil
 	}
 	info, err := os.Stat(source)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, []error{err}
 	}
 	if !info.IsDir() {
-		root, err := os.OpenRoot(filepath.Dir(source))
-		return []string{filepath.Base(source)}, root, err
+		if root, err = os.OpenRoot(filepath.Dir(source)); err != nil {
+			return nil, nil, []error{err}
+		}
+		return []string{filepath.Base(source)}, root, nil
 	}
-	root, err := os.OpenRoot(source)
-	if err != nil {
-		return nil, nil, err
+	if root, err = os.OpenRoot(source); err != nil {
+		return nil, nil, []error{err}
 	}
-	names, err := findBundles(root)
-	if err != nil {
-		root.Close()
-		return nil, nil, fmt.Errorf("%s: %w", pathText(source), err)
+	names, failed = findBundles(root)
+	for i, err := range failed {
+		failed[i] = fmt.Errorf("%s: %w", pathText(source), err)
 	}
-	if len(names) == 0 {
-		root.Close()
-		return nil, nil, fmt.Errorf("%s holds no bundles", pathText(source))
+	if len(names)+len(failed) == 0 {
+		failed = []error{fmt.Errorf("%s holds no bundles", pathText(source))}
 	}
-	return names, root, nil
+	return names, root, failed
 }
 
 // findBundles lists the bundles of a folder: those of a stick's layout, and
-// loose ones at its top.
-func findBundles(root *os.Root) ([]string, error) {
+// loose ones at its top. A folder that cannot be read does not keep the others
+// out.
+func findBundles(root *os.Root) ([]string, []error) {
 	l := bundleList{root: root, room: stick.MaxFiles}
 	l.add(".")
 	for _, shard := range l.entries("ssbsync/bundles") {
@@ -112,15 +119,18 @@ func findBundles(root *os.Root) ([]string, error) {
 			l.add("ssbsync/bundles/" + shard.Name())
 		}
 	}
-	return l.names, l.err
+	if l.room < 0 {
+		return nil, []error{stick.ErrTooManyFiles}
+	}
+	return l.names, l.failed
 }
 
-// bundleList collects the names of bundles, up to the first error.
+// bundleList collects the names of bundles.
 type bundleList struct {
-	root  *os.Root
-	room  int // directory entries that may still be looked at
-	names []string
-	err   error
+	root   *os.Root
+	room   int // directory entries that may still be looked at; below 0 it ends
+	names  []string
+	failed []error // a folder each
 }
 
 // add takes the bundles of one folder.
@@ -134,7 +144,7 @@ func (l *bundleList) add(dir string) {
 
 // entries lists a folder; one that is not there is empty.
 func (l *bundleList) entries(dir string) []fs.DirEntry {
-	if l.err != nil {
+	if l.room < 0 {
 		return nil
 	}
 	info, err := l.root.Lstat(dir)
@@ -146,11 +156,9 @@ func (l *bundleList) entries(dir string) []fs.DirEntry {
 		entries, err = fs.ReadDir(l.root.FS(), dir)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		l.err = err
+		l.failed = append(l.failed, err)
 	}
-	if l.room -= len(entries); l.room < 0 {
-		l.err = stick.ErrTooManyFiles
-	}
+	l.room -= len(entries)
 	return entries
 }
 
