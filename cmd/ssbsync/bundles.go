@@ -33,7 +33,7 @@ func (p *program) eachBundle(sources []string, task bundleTask) error {
 		done += n
 		failed = append(failed, missed...)
 	}
-	return settle(p, failed, done)
+	return settle(p, failed, done, "none of %d bundles could be read")
 }
 
 // eachOf does the task with the bundles of one argument. It returns with how
@@ -61,22 +61,27 @@ func (p *program) eachOf(source string, task bundleTask) (done int, failed []err
 // standard output that takes nothing more.
 var errStop = errors.New("stopped")
 
-// settle prints the failures and chooses the exit code: 3 when some bundles
-// could be read, 1 when none.
-func settle(p *program, failed []error, done int) error {
+// settle prints the failures and chooses the exit code: 3 when some of the work
+// was done, and when none was what the failures have in common, or 1. The
+// message none says then how many failed.
+func settle(p *program, failed []error, done int, none string) error {
 	if len(failed) == 0 {
 		return nil
 	}
 	if done == 0 && len(failed) == 1 {
 		return failed[0]
 	}
+	code := exitCode(failed[0])
 	for _, err := range failed {
-		tell(p.stderr, "ssbsync", "%v", err)
+		reportError(p.stderr, err)
+		if exitCode(err) != code {
+			code = exitFailed
+		}
 	}
 	if done > 0 {
 		return errPartly
 	}
-	return fmt.Errorf("none of %d bundles could be read", len(failed))
+	return &codedError{code: code, err: fmt.Errorf(none, len(failed))}
 }
 
 // bundlesOf lists the bundles of one argument, as names in root; root is nil

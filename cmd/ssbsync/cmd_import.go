@@ -85,14 +85,15 @@ func selection(c *cli.Context) (node.Carriage, error) {
 // keep the others out.
 func (p *program) importAll(ctx context.Context, c *client, sources []string, o node.Carriage) error {
 	var failed []error
-	partly := false
+	done, partly := 0, false
 	for _, source := range sources {
 		report, err := p.importOne(ctx, c, source, o)
+		if err != nil && ctx.Err() != nil {
+			_ = settle(p, failed, 1, "") // names them; the interruption is what counts
+			return err
+		}
 		if err != nil {
 			failed = append(failed, explainRemote(err))
-			if ctx.Err() != nil {
-				break
-			}
 			continue
 		}
 		if err := p.printReport("imported", report); err != nil {
@@ -100,17 +101,12 @@ func (p *program) importAll(ctx context.Context, c *client, sources []string, o 
 		}
 		p.explainLosses(source, report)
 		partly = partly || report.Partly()
+		done++
 	}
-	if len(failed) == 1 {
-		return failed[0]
-	}
-	if err := errors.Join(failed...); err != nil {
-		return err
-	}
-	if partly {
+	if partly && len(failed) == 0 {
 		return errPartly
 	}
-	return nil
+	return settle(p, failed, done, "none of %d sources could be imported")
 }
 
 // importOne imports one source: a folder is opened by the node, a file is
