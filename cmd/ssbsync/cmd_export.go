@@ -103,6 +103,8 @@ func (p *program) export(ctx context.Context, destination string, o node.Carriag
 		p.explain(report)
 	} else if err := p.printReport("exported", report); err != nil {
 		return err
+	} else if isFolder(destination) && !report.DryRun && !p.json {
+		p.safeToRemove(report)
 	}
 	if report.Partly() || report.Left > 0 && o.MaxSize == 0 {
 		return errPartly

@@ -73,11 +73,18 @@ func (p *program) printVisit(report *stick.VisitReport) error {
 	p.explain(&report.Import)
 	fmt.Fprintln(p.stdout, summary("exported", &report.Export))
 	p.explain(&report.Export)
-	switch {
-	case report.ReadOnly:
+	if report.ReadOnly {
 		p.warn("the stick takes no writes: what was imported is safe, but nobody learns of it there")
-	case !report.Export.Unverified:
+		return nil
+	}
+	p.safeToRemove(&report.Export)
+	return nil
+}
+
+// safeToRemove says that all that was written is on the medium, if that is
+// known.
+func (p *program) safeToRemove(report *stick.Report) {
+	if !report.Unverified {
 		fmt.Fprintln(p.stdout, "safe to remove")
 	}
-	return nil
 }
