@@ -130,9 +130,14 @@ func writeReadme(root *os.Root, stick ID) error {
 const readme = `This medium carries messages of Secure Scuttlebutt between computers.
 
 Everything of it lies in the folder "ssbsync". Each bundle (.ssb.zst) is an
-ordinary Zstandard file of JSON lines, each line one signed message:
+ordinary Zstandard file. In most of them it is JSON lines that are compressed,
+each line one signed message, and this prints them:
 
-    zstd -dc ssbsync/bundles/*/*.ssb.zst
+    zstd -dc ssbsync/bundles/XX/NAME.ssb.zst
+
+Where that prints no text, the bundle has the codec "compact", which takes less
+room: "ssbsync cat NAME.ssb.zst" prints its messages, and spec/bundle.md in the
+source of ssbsync says how to read it without that program.
 
 To carry messages on, plug it into a computer with ssbsync and type
 
