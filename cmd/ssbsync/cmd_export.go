@@ -87,7 +87,7 @@ func (p *program) export(ctx context.Context, destination string, o node.Carriag
 	err := p.with(func(c *client) (err error) {
 		switch {
 		case destination == "-":
-			report, err = p.exportTo(ctx, c, p.stdout, o)
+			report, err = p.exportTo(ctx, c, p.stdout, o) // a dry run writes nothing
 		case isBundleName(destination):
 			report, err = p.exportFile(ctx, c, destination, o)
 		default:
@@ -98,16 +98,31 @@ func (p *program) export(ctx context.Context, destination string, o node.Carriag
 	if err != nil {
 		return err
 	}
-	if destination == "-" {
-		p.notice("%s", summary("exported", report))
-		p.explain(report)
-	} else if err := p.printReport("exported", report); err != nil {
+	if err := p.printExported(destination, report); err != nil {
 		return err
-	} else if isFolder(destination) && !report.DryRun && !p.json {
-		p.safeToRemove(report)
 	}
 	if report.Partly() || report.Left > 0 && o.MaxSize == 0 {
 		return errPartly
+	}
+	return nil
+}
+
+// printExported prints the report; on standard error when standard output is
+// the bundle.
+func (p *program) printExported(destination string, report *stick.Report) error {
+	if destination == "-" && !report.DryRun {
+		if p.json {
+			return printLine(p.stderr, report)
+		}
+		p.notice("%s", summary("exported", report))
+		p.explain(report)
+		return nil
+	}
+	if err := p.printReport("exported", report); err != nil {
+		return err
+	}
+	if isFolder(destination) && !report.DryRun && !p.json {
+		p.safeToRemove(report)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -24,12 +25,14 @@ func (p *program) printReport(verb string, report *stick.Report) error {
 }
 
 // printLine prints v as one line of JSON.
-func (p *program) printLine(v any) error {
+func (p *program) printLine(v any) error { return printLine(p.stdout, v) }
+
+func printLine(w io.Writer, v any) error {
 	line, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("printing the report: %v", err)
 	}
-	_, err = fmt.Fprintf(p.stdout, "%s\n", line)
+	_, err = fmt.Fprintf(w, "%s\n", line)
 	return err
 }
 
