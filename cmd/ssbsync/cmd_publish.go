@@ -73,6 +73,9 @@ func (p *program) content(ctx context.Context, args []string) (json.RawMessage, 
 	if len(fields) == 0 {
 		return nil, usageError("nothing to publish: ssbsync publish --type post --text TEXT")
 	}
+	if !slices.ContainsFunc(fields, func(f field) bool { return f.name == "type" }) {
+		return nil, usageError("every message has a type: ssbsync publish --type post --text TEXT")
+	}
 	return objectText(fields)
 }
 

@@ -2,8 +2,11 @@ package main
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/ssbsync/ssbsync/spec/refs"
 )
 
 // streamFlags are the options of log, feed and hist.
@@ -102,28 +105,45 @@ Examples:
    ssbsync hist @XQNqhYzon4REkXYuuJ4r+9UKSgoNpljksmKLJbEXrgk=.ed25519 --gt 100`,
 		Flags: append(streamFlags("a sequence"), &cli.StringFlag{Name: "id", Usage: "the `FEED`, as ssb-server takes it"}),
 		Action: func(c *cli.Context) error {
-			id := c.String("id")
-			if c.NArg() > 0 {
-				id = c.Args().First()
+			id, err := histFeed(c)
+			if err != nil {
+				return err
 			}
-			if c.NArg() > 1 || c.NArg() == 1 && c.IsSet("id") {
-				return usageError("usage: ssbsync hist [FEED]")
-			}
-			options := streamOptions(c)
-			return p.with(func(node *client) error {
-				if err := mayWait(node, c.Bool("live")); err != nil {
-					return err
-				}
-				if options["id"] = id; id == "" {
-					var err error
-					if options["id"], err = whoami(c.Context, node); err != nil {
-						return err
-					}
-				}
-				return p.printStream(c.Context, node, "createUserStream", options)
-			})
+			return p.with(func(node *client) error { return p.hist(c, node, id) })
 		},
 	}
+}
+
+// histFeed reads which feed hist is about; none is "".
+func histFeed(c *cli.Context) (string, error) {
+	id := c.String("id")
+	if c.NArg() > 1 || c.NArg() == 1 && c.IsSet("id") {
+		return "", usageError("usage: ssbsync hist [FEED]")
+	}
+	if c.NArg() > 0 {
+		id = c.Args().First()
+	} else if !c.IsSet("id") {
+		return "", nil
+	}
+	if _, err := refs.ParseFeed(id); err != nil {
+		return "", usageError("%v", err)
+	}
+	return id, nil
+}
+
+// hist prints the messages of a feed, of our own when it is "".
+func (p *program) hist(c *cli.Context, node *client, feed string) (err error) {
+	if err := mayWait(node, c.Bool("live")); err != nil {
+		return err
+	}
+	if feed == "" {
+		if feed, err = whoami(c.Context, node); err != nil {
+			return err
+		}
+	}
+	options := streamOptions(c)
+	options["id"] = feed
+	return p.printStream(c.Context, node, "createUserStream", options)
 }
 
 func (p *program) getCommand() *cli.Command {
@@ -141,10 +161,15 @@ Example:
 			if err := exactly(c, 1, "get ID"); err != nil {
 				return err
 			}
-			if c.Bool("meta") {
-				return p.printAsync(c.Context, "get", map[string]any{"id": c.Args().First(), "meta": true})
+			link := c.Args().First()
+			id, _, _ := strings.Cut(link, "?") // the key of a private message may stand there
+			if _, err := refs.ParseMessage(id); err != nil {
+				return usageError("not a message id: %.80q", id)
 			}
-			return p.printAsync(c.Context, "get", c.Args().First())
+			if c.Bool("meta") {
+				return p.printAsync(c.Context, "get", map[string]any{"id": link, "meta": true})
+			}
+			return p.printAsync(c.Context, "get", link)
 		},
 	}
 }
