@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -26,11 +27,25 @@ type program struct {
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	p := &program{stdin: stdin, stdout: stdout, stderr: stderr}
 	app := p.app()
-	err := app.RunContext(ctx, permute(app, args))
+	err := ownError(app.RunContext(ctx, permute(app, args)))
 	if err != nil && err != error(errPartly) {
 		reportError(stderr, err)
 	}
 	return exitCode(err)
+}
+
+// ownError turns an error of cli, which has an exit code of its own choice, into
+// ours: it knows no help about a word.
+func ownError(err error) error {
+	var theirs cli.ExitCoder
+	if !errors.As(err, &theirs) {
+		return err
+	}
+	text, hint, _ := strings.Cut(theirs.Error(), ". ")
+	if !strings.Contains(hint, "mean") || strings.Contains(hint, `""`) {
+		hint = "ssbsync --help"
+	}
+	return &codedError{code: exitUsage, err: errors.New(strings.ToLower(text[:1]) + text[1:]), hint: hint}
 }
 
 func (p *program) app() *cli.App {
@@ -103,7 +118,11 @@ func noCommand(c *cli.Context) error {
 	}
 	name := c.Args().First()
 	err := &codedError{code: exitUsage, err: fmt.Errorf("unknown command %q", name), hint: "ssbsync --help"}
-	if best := closest(name, c.App.Commands); best != "" {
+	commands := c.App.Commands
+	if len(c.Command.Subcommands) > 0 {
+		commands = c.Command.Subcommands
+	}
+	if best := closest(name, commands); best != "" {
 		err.hint = best
 	}
 	return err
