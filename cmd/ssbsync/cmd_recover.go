@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
@@ -30,17 +31,32 @@ Example:
 			if err != nil {
 				return err
 			}
-			if p.json {
-				return p.printJSON(answer)
-			}
-			var guard stick.GuardStatus
-			if err := json.Unmarshal(answer, &guard); err != nil {
-				return fmt.Errorf("reading the answer: %v", err)
-			}
-			p.printRecovery(&guard)
-			return nil
+			return p.printRecovered(answer, c.Bool("done"))
 		},
 	}
+}
+
+// errStillForked ends a recovery that cannot be.
+var errStillForked = errors.New("recover --done cannot undo a fork")
+
+// printRecovered prints the state of the guard. With done it is an error when
+// that did not help.
+func (p *program) printRecovered(answer json.RawMessage, done bool) error {
+	var guard stick.GuardStatus
+	if err := json.Unmarshal(answer, &guard); err != nil {
+		return fmt.Errorf("reading the answer: %v", err)
+	}
+	if p.json {
+		if err := p.printJSON(answer); err != nil {
+			return err
+		}
+	} else {
+		p.printRecovery(&guard)
+	}
+	if done && guard.Forked {
+		return errStillForked
+	}
+	return nil
 }
 
 func (p *program) printRecovery(g *stick.GuardStatus) {
