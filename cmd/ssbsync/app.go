@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -163,6 +164,15 @@ func (p *program) home() (string, error) { return homeFolder(p.path, os.Getenv) 
 func exactly(c *cli.Context, n int, usage string) error {
 	if c.NArg() != n {
 		return usageError("usage: ssbsync %s", usage)
+	}
+	return nil
+}
+
+// noneEmpty refuses empty names of files and folders, which a script has where a
+// variable is not set: as a folder they would be the one it runs in.
+func noneEmpty(c *cli.Context) error {
+	if slices.Contains(c.Args().Slice(), "") {
+		return usageError("the name of a file or folder is empty")
 	}
 	return nil
 }

@@ -23,6 +23,9 @@ Example:
 			if c.NArg() == 0 {
 				return usageError("usage: ssbsync cat FILE|FOLDER|-…")
 			}
+			if err := noneEmpty(c); err != nil {
+				return err
+			}
 			out := bufio.NewWriterSize(p.stdout, 64<<10)
 			partly := false
 			err := p.eachBundle(c.Args().Slice(), func(name string, r *bundle.Reader) error {

@@ -38,6 +38,9 @@ Examples:
 			if err := exactly(c, 1, "enroll PATH"); err != nil {
 				return err
 			}
+			if err := noneEmpty(c); err != nil {
+				return err
+			}
 			path, err := filepath.Abs(c.Args().First())
 			if err != nil {
 				return err

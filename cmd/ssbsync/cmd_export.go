@@ -53,6 +53,9 @@ Examples:
 			if err := exactly(c, 1, "export DESTINATION"); err != nil {
 				return err
 			}
+			if err := noneEmpty(c); err != nil {
+				return err
+			}
 			options, err := exportSelection(c)
 			if err != nil {
 				return err
@@ -130,7 +133,7 @@ func (p *program) printExported(destination string, report *stick.Report) error 
 func (p *program) exportFolder(ctx context.Context, c *client, path string, o node.Carriage) (*stick.Report, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, withHint(fmt.Errorf("%s: no such folder", path), "is the stick mounted? to use a new folder: mkdir -p %s", path)
+		return nil, noFolder(path)
 	}
 	if err != nil {
 		return nil, err
@@ -143,6 +146,16 @@ func (p *program) exportFolder(ctx context.Context, c *client, path string, o no
 		return nil, err
 	}
 	return item.Report, nil
+}
+
+// noFolder says what may be wrong with a destination that is not there.
+func noFolder(path string) error {
+	err := fmt.Errorf("%s: no such folder", path)
+	switch filepath.Ext(path) {
+	case ".zst", ".ssb", ".jsonl":
+		return withHint(err, "the name of a single file must end in %s", bundleSuffix)
+	}
+	return withHint(err, "is the stick mounted? to use a new folder: mkdir -p %s", path)
 }
 
 // errEmpty keeps a file of which nothing was written from getting its name.

@@ -44,6 +44,9 @@ Examples:
 			if c.NArg() == 0 {
 				return usageError("usage: ssbsync import SOURCE…")
 			}
+			if err := noneEmpty(c); err != nil {
+				return err
+			}
 			options, err := selection(c)
 			if err != nil {
 				return err

@@ -24,6 +24,9 @@ Example:
 			if c.NArg() == 0 {
 				return usageError("usage: ssbsync inspect FILE|FOLDER|-…")
 			}
+			if err := noneEmpty(c); err != nil {
+				return err
+			}
 			return p.eachBundle(c.Args().Slice(), func(name string, r *bundle.Reader) error {
 				return p.inspect(name, r, c.Bool("ranges"))
 			})

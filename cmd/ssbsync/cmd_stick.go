@@ -92,6 +92,9 @@ Examples:
 			if err := exactly(c, 1, "stick show PATH"); err != nil {
 				return err
 			}
+			if err := noneEmpty(c); err != nil {
+				return err
+			}
 			path, err := filepath.Abs(c.Args().First())
 			if err != nil {
 				return err

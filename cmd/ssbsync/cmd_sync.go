@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -31,6 +32,9 @@ Example:
 			if err := exactly(c, 1, "sync STICK"); err != nil {
 				return err
 			}
+			if err := noneEmpty(c); err != nil {
+				return err
+			}
 			options, err := exportSelection(c)
 			if err != nil {
 				return err
@@ -54,6 +58,9 @@ func (p *program) visit(ctx context.Context, path string, o node.Carriage) error
 		if report != nil { // the import was done by then
 			p.notice("%s", summary("imported", &report.Import))
 		}
+		if noStick(err) {
+			return withHint(err, "to use a new stick: ssbsync export %s", pathText(path))
+		}
 		return err
 	}
 	if err := p.printVisit(report); err != nil {
@@ -64,6 +71,10 @@ func (p *program) visit(ctx context.Context, path string, o node.Carriage) error
 	}
 	return nil
 }
+
+// noStick reports whether a folder has no marker of a stick: the node tells that
+// in words only.
+func noStick(err error) bool { return strings.HasSuffix(err.Error(), stick.ErrNoMarker.Error()) }
 
 func (p *program) printVisit(report *stick.VisitReport) error {
 	if p.json {

@@ -47,6 +47,9 @@ func (p *program) verify(c *cli.Context) error {
 	if c.NArg() == 0 {
 		return usageError("usage: ssbsync verify FILE|FOLDER|-…")
 	}
+	if err := noneEmpty(c); err != nil {
+		return err
+	}
 	var net *keys.HMAC
 	if text := c.String("sign-cap"); text != "" {
 		var err error
