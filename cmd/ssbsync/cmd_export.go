@@ -186,9 +186,19 @@ func (p *program) exportFile(ctx context.Context, c *client, path string, o node
 		return report, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("writing %s: %w", path, err)
+		return nil, notWritten(path, err)
 	}
 	return report, nil
+}
+
+// notWritten says which file was not written, and what to do on a full disk.
+func notWritten(path string, err error) error {
+	full := durable.IsFull(err)
+	err = fmt.Errorf("writing %s: %w", path, err)
+	if full {
+		err = withHint(err, hintNoSpace)
+	}
+	return err
 }
 
 // nothing says why an export wrote nothing.

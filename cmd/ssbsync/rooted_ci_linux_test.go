@@ -152,7 +152,7 @@ func TestFullMedium(t *testing.T) {
 	// A single file is there whole or not at all.
 	tiny := p.tmpfs("size=300k")
 	r = p.want(exitFailed, "--path", "from", "export", filepath.Join(tiny, "x.ssb.zst"))
-	contains(t, r.stderr, "x.ssb.zst", "no space left on device")
+	contains(t, r.stderr, "x.ssb.zst", "no space left on device", "hint: make room")
 	if left, err := os.ReadDir(tiny); err != nil || len(left) != 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
