@@ -177,7 +177,7 @@ func receiveBlob(ctx context.Context, nd *client, id refs.Blob, w io.Writer) err
 	case errors.As(err, &remote):
 		return withHint(fmt.Errorf("%s is not here", id), "ssbsync blobs want '%s'", id)
 	case err == nil && refs.Blob(sum.Sum(nil)) != id:
-		return withHint(fmt.Errorf("the copy of %s is damaged", id), "ssbsync blobs rm '%s' removes it, then: ssbsync blobs want '%s'", id, id)
+		return withHint(fmt.Errorf("the copy of %s is damaged", id), "ssbsync check --repair moves it away and asks for it again")
 	}
 	return err
 }
