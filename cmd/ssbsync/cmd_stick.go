@@ -19,6 +19,12 @@ func (p *program) stickCommand() *cli.Command {
 		Name:     "stick",
 		Category: groupCarry,
 		Usage:    "list sticks, look at one, forget one",
+		Description: `A stick is a medium or folder that carries messages. The first "ssbsync export" makes one, and "ssbsync enroll" has it
+synced by itself.
+
+Examples:
+   ssbsync stick list
+   ssbsync stick show /media/me/STICK`,
 		Subcommands: []*cli.Command{
 			p.stickListCommand(),
 			p.stickShowCommand(),
