@@ -15,7 +15,7 @@ import (
 // program is one run of the command line: its streams and global flags.
 type program struct {
 	stdin  io.Reader
-	stdout io.Writer
+	stdout *output
 	stderr io.Writer
 
 	path  string // --path
@@ -26,9 +26,9 @@ type program struct {
 // run runs the command line and returns the exit code. It is the only place
 // that maps errors to codes and prints them.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	p := &program{stdin: stdin, stdout: stdout, stderr: stderr}
+	p := &program{stdin: stdin, stdout: &output{Writer: stdout}, stderr: stderr}
 	app := p.app()
-	err := ownError(app.RunContext(ctx, permute(app, args)))
+	err := p.stdout.orElse(ownError(app.RunContext(ctx, permute(app, args))))
 	if err != nil && err != error(errPartly) {
 		reportError(stderr, err)
 	}

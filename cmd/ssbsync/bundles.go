@@ -37,7 +37,8 @@ func (p *program) eachBundle(sources []string, task bundleTask) error {
 }
 
 // eachOf does the task with the bundles of one argument. It returns with how
-// many, and why not with others; err is errStop.
+// many, and why not with others; err ends the command: standard output takes
+// nothing more.
 func (p *program) eachOf(source string, task bundleTask) (done int, failed []error, err error) {
 	names, root, failed := p.bundlesOf(source)
 	if root != nil {
@@ -45,21 +46,17 @@ func (p *program) eachOf(source string, task bundleTask) (done int, failed []err
 	}
 	for _, name := range names {
 		err := p.openBundle(root, source, name, task)
-		switch {
-		case errors.Is(err, errStop):
-			return done, failed, err
-		case err != nil:
+		if stop := p.stdout.failed(); stop != nil {
+			return done, failed, stop
+		}
+		if err != nil {
 			failed = append(failed, err)
-		default:
+		} else {
 			done++
 		}
 	}
 	return done, failed, nil
 }
-
-// errStop is wrapped by a task's errors that end the whole command, such as
-// standard output that takes nothing more.
-var errStop = errors.New("stopped")
 
 // settle prints the failures and chooses the exit code: 3 when some of the work
 // was done, and when none was what the failures have in common, or 1. The

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"fmt"
 
 	"github.com/urfave/cli/v2"
 
@@ -33,10 +32,8 @@ Example:
 					return err
 				}
 				report, err := r.Verify(c.Context, func(_ int, lines []byte) error {
-					if _, err := out.Write(lines); err != nil {
-						return fmt.Errorf("%w: %w", errStop, err)
-					}
-					return nil
+					_, err := out.Write(lines)
+					return err
 				})
 				for _, damage := range report.Damage {
 					partly = true

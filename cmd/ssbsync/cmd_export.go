@@ -90,7 +90,7 @@ func (p *program) export(ctx context.Context, destination string, o node.Carriag
 	err := p.with(func(c *client) (err error) {
 		switch {
 		case destination == "-":
-			report, err = p.exportTo(ctx, c, p.stdout, o) // a dry run writes nothing
+			report, err = p.exportOutput(ctx, c, o)
 		case isBundleName(destination):
 			report, err = p.exportFile(ctx, c, destination, o)
 		default:
@@ -209,11 +209,17 @@ func nothing(report *stick.Report) string {
 	return errEmpty.Error()
 }
 
-// exportTo streams a single bundle.
-func (p *program) exportTo(ctx context.Context, c *client, w io.Writer, o node.Carriage) (*stick.Report, error) {
-	if file, ok := w.(*os.File); ok && !o.DryRun && term.IsTerminal(int(file.Fd())) {
+// exportOutput streams a single bundle to standard output; a dry run writes
+// nothing.
+func (p *program) exportOutput(ctx context.Context, c *client, o node.Carriage) (*stick.Report, error) {
+	if file, ok := p.stdout.Writer.(*os.File); ok && !o.DryRun && term.IsTerminal(int(file.Fd())) {
 		return nil, usageError("a bundle is not for a terminal: redirect standard output")
 	}
+	return p.exportTo(ctx, c, p.stdout, o)
+}
+
+// exportTo streams a single bundle.
+func (p *program) exportTo(ctx context.Context, c *client, w io.Writer, o node.Carriage) (*stick.Report, error) {
 	stream, err := c.Source(ctx, "ssbsync.exportStream", o)
 	if err != nil {
 		return nil, err

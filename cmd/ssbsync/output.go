@@ -3,8 +3,50 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"sync"
 )
+
+// output is standard output. It remembers that it took something no more, such
+// as on a full disk: what a command prints is part of its work.
+type output struct {
+	io.Writer
+
+	mu  sync.Mutex
+	err error
+}
+
+// Write implements io.Writer.
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n, err := o.Writer.Write(b)
+	if err != nil && o.err == nil {
+		o.err = fmt.Errorf("standard output: %w", err)
+	}
+	if err != nil {
+		err = o.err
+	}
+	return n, err
+}
+
+// failed returns what went wrong first.
+func (o *output) failed() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err
+}
+
+// orElse returns with which error a command ends that came to err: what went
+// wrong with the output counts unless something worse did.
+func (o *output) orElse(err error) error {
+	if failed := o.failed(); failed != nil && (err == nil || err == error(errPartly) || errors.Is(err, failed)) {
+		return failed
+	}
+	return err
+}
 
 // printJSON prints one result as sbot does: 2-space JSON, or a compact line
 // with --json. The text of strings is left as it came.
