@@ -130,8 +130,8 @@ func writeReadme(root *os.Root, stick ID) error {
 const readme = `This medium carries messages of Secure Scuttlebutt between computers.
 
 Everything of it lies in the folder "ssbsync". Each bundle (.ssb.zst) is an
-ordinary Zstandard file. In most of them it is JSON lines that are compressed,
-each line one signed message, and this prints them:
+ordinary Zstandard file. With the codec "jsonl" it holds JSON lines, each line
+one signed message, and this prints them:
 
     zstd -dc ssbsync/bundles/XX/NAME.ssb.zst
 
