@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"slices"
 
 	"github.com/ssbsync/ssbsync/spec/refs"
@@ -56,6 +57,22 @@ func (r *reference) key() []byte {
 	return append(append(make([]byte, 0, 2*blobLen), r.blob[:]...), r.feed[:]...)
 }
 
+// putLate adds the row of a message that could not be read when its turn came,
+// unless a later message of the feed refers to the blob too.
+func (r *reference) putLate(tx *store.TableTx) error {
+	table := tx.Table(blobRefTable)
+	old, err := table.Get(r.key())
+	if errors.Is(err, store.ErrNotFound) {
+		err = nil
+	} else if before, ok := readReference(store.Entry{Key: r.key(), Value: old}); ok && before.rx >= r.rx {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return table.Put(r.key(), r.value())
+}
+
 // readReference reads a row; what is none is left out.
 func readReference(row store.Entry) (r reference, ok bool) {
 	if len(row.Key) != 2*blobLen || len(row.Value) != 16 {
@@ -71,6 +88,9 @@ func readReference(row store.Entry) (r reference, ok bool) {
 // first to read a message, a visit or an app, nobody reads it again. A kill in
 // between costs only the pages under way.
 func (b *blobKeeper) catchUp(ctx context.Context) error {
+	if err := b.node.private.catchUp(ctx); err != nil { // which may clear the table
+		return err
+	}
 	b.following.Lock()
 	defer b.following.Unlock()
 	after, err := b.node.store.Cursor(blobRefTable)

@@ -95,15 +95,18 @@ const (
 func (b *blobKeeper) follow(ctx context.Context) error {
 	var reviewed time.Time
 	var said [blobLen]byte
+	var lately uint64
 	for {
 		last := b.node.store.Last()
-		if says := b.node.policy.digest(); says != said || time.Since(reviewed) > blobReview {
-			said, reviewed = says, time.Now()
+		if err := b.catchUp(ctx); err != nil {
+			return err
+		}
+		says, late := b.node.policy.digest(), b.node.private.lately.Load()
+		if says != said || late != lately || time.Since(reviewed) > blobReview {
+			said, lately, reviewed = says, late, time.Now()
 			if err := b.review(ctx); err != nil {
 				return err
 			}
-		} else if err := b.catchUp(ctx); err != nil {
-			return err
 		}
 		if err := b.node.waitForNews(ctx, last, blobLook); err != nil {
 			return err

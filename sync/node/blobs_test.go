@@ -391,6 +391,25 @@ func TestBlobsOfPrivate(t *testing.T) {
 	}
 }
 
+// TestBlobsOfLateMember: who comes into a group wants what its messages from
+// before refer to.
+func TestBlobsOfLateMember(t *testing.T) {
+	a, b := start(t, `{}`), start(t, `{"ssbsync":{"replicate":"all"}}`)
+	as, bs := a.socket(t), b.socket(t)
+	g := create(t, as)
+	say(t, as, "before: "+noBlob, g.ID)
+	publish(t, as, fmt.Sprintf(`{"type":"post","text":"%s"}`, helloBlob))
+	carry(t, as, bs)
+	wanted := func() string { return strings.Join(collect(t, bs, -1, "blobs.wants", `{}`), " ") }
+	until(t, "it reads what it can", func() bool { return strings.Contains(wanted(), helloBlob) })
+	if strings.Contains(wanted(), noBlob) {
+		t.Errorf("wants %s", wanted())
+	}
+	call(t, as, "tribes2.addMembers", g.ID, []string{b.id(t)})
+	carry(t, as, bs)
+	until(t, "a new member wants it", func() bool { return strings.Contains(wanted(), noBlob) })
+}
+
 // TestBlobQuota: what nobody refers to goes for what somebody wants, and what
 // was added here, or is referred to, stays.
 func TestBlobQuota(t *testing.T) {

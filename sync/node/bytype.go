@@ -15,7 +15,7 @@ import (
 // byte. Private messages for us have the type that they have in clear: plain
 // returns them so.
 func newTypeIndex(plain func(*store.Record) *store.Record) *index {
-	return &index{name: "node.type.2", title: "type", was: []string{"node.type"}, rows: func(rec *store.Record, add func([]byte)) {
+	return &index{name: "node.type.2", title: "type", reveals: true, was: []string{"node.type"}, rows: func(rec *store.Record, add func([]byte)) {
 		view, err := message.Fields(plain(rec).Value)
 		if err != nil {
 			return

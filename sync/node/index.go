@@ -21,6 +21,8 @@ type index struct {
 	title string   // what ssb-server calls it
 	was   []string // names of earlier forms, which are dropped
 
+	reveals bool // private messages have the rows of what they say, if they are for us
+
 	// rows calls add with each key of a message, without the receive number.
 	// The key is copied.
 	rows func(rec *store.Record, add func(key []byte))

@@ -39,7 +39,7 @@ const (
 // are found in the author's messages. Private messages for us have the links that
 // they have in clear: plain returns them so.
 func newLinksIndex(plain func(*store.Record) *store.Record) *index {
-	return &index{name: "node.links.3", title: "links", was: []string{"node.links", "node.backlinks", "node.links.2"},
+	return &index{name: "node.links.3", title: "links", was: []string{"node.links", "node.backlinks", "node.links.2"}, reveals: true,
 		rows: func(rec *store.Record, add func([]byte)) {
 			author := rec.Feed.String()
 			eachLink(plain(rec), func(rel, dest []byte) { add(destKey(dest, rel, author)) })

@@ -65,7 +65,8 @@ func newPrivates(n *Node) *privates {
 }
 
 // load reads what the store remembers. Tables that another identity left are
-// cleared.
+// cleared, and so is what other tables took from the private messages that it
+// could read, or lack of those that it could not.
 func (p *privates) load() error {
 	if p.loaded {
 		return nil
@@ -76,12 +77,12 @@ func (p *privates) load() error {
 		if owner, err := tx.Get([]byte("feed")); err == nil && bytes.Equal(owner, self[:]) {
 			return nil
 		}
-		for _, name := range privateTables {
-			if err := tx.Table(name).Clear(); err != nil {
+		for _, name := range append(p.node.revealing(), privateTables...) {
+			if err := errors.Join(tx.Table(name).Clear(), tx.SetCursor(name, 0)); err != nil {
 				return err
 			}
 		}
-		return errors.Join(tx.Put([]byte("feed"), self[:]), tx.SetCursor(tableOpened, 0))
+		return tx.Put([]byte("feed"), self[:])
 	})
 	if err != nil {
 		return err
@@ -249,7 +250,21 @@ func (p *privates) retryOne(batch *privateBatch, rx uint64, fresh []envelope.Key
 			batch.index = append(batch.index, indexRow{ix.name, rxKey(key, rx)})
 		})
 	}
+	blobsIn(content, func(id refs.Blob) { batch.blobs = append(batch.blobs, reference{id, rec.Feed, rx, rec.Seq}) })
 	return nil
+}
+
+// revealing are the tables outside of this file whose rows depend on which
+// private messages can be read. Each follows the receive log from a cursor of its
+// name.
+func (n *Node) revealing() []string {
+	tables := []string{blobRefTable}
+	for _, ix := range n.indexes {
+		if ix.reveals {
+			tables = append(tables, ix.name)
+		}
+	}
+	return tables
 }
 
 // open tries our keys on a private message. It returns what tableOpened holds

@@ -347,26 +347,57 @@ func TestPrivateNonsense(t *testing.T) {
 }
 
 // TestPrivateOtherIdentity gives a store to another identity: nothing that was
-// read before is.
+// read before is, in no index.
 func TestPrivateOtherIdentity(t *testing.T) {
 	home := t.TempDir()
 	r := startIn(t, home, `{}`)
 	s := r.socket(t)
 	publish(t, s, fmt.Sprintf(`{"type":"post","recps":["%s"]}`, r.id(t)))
 	call(t, s, "tribes2.create")
-	if got := collect(t, s, -1, "private.read", `{}`); len(got) != 3 {
+	publish(t, s, fmt.Sprintf(`{"type":"letter","root":"%s","see":"%s","recps":["%s"]}`, aMessage, noBlob, r.id(t)))
+	if got := collect(t, s, -1, "private.read", `{}`); len(got) != 4 {
 		t.Fatalf("read %q", got)
 	}
+	finds(t, r, 1, 1, 1)
 	r.stop()
 	secret := filepath.Join(home, "secret")
+	own, err := os.ReadFile(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(secret, keys.FromSeed([32]byte{1}).FormatSecret(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	r = startIn(t, home, `{}`)
+	finds(t, r, 0, 0, 0)
 	if got := collect(t, r.socket(t), -1, "private.read", `{}`); len(got) != 0 {
 		t.Errorf("another identity reads %q", got)
 	}
 	if got := collect(t, r.socket(t), -1, "tribes2.list", `{}`); len(got) != 0 {
 		t.Errorf("another identity is in groups %q", got)
 	}
+	r.stop()
+
+	// Who gets the own secret back only after a program has read the store with
+	// another one lacks nothing.
+	if err := os.WriteFile(secret, own, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r = startIn(t, home, `{}`)
+	finds(t, r, 1, 1, 1)
+}
+
+// aMessage is the id of some message.
+const aMessage = "%AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=.sha256"
+
+// finds waits until there are so many messages of the type letter, so many that
+// lead to aMessage, and so many blobs wanted.
+func finds(t testing.TB, r *running, letters, links, blobs int) {
+	t.Helper()
+	s := r.socket(t)
+	until(t, fmt.Sprintf("%d letters, %d links, %d blobs", letters, links, blobs), func() bool {
+		return len(collect(t, s, -1, "messagesByType", `{"type":"letter"}`)) == letters &&
+			len(collect(t, s, -1, "links", `{"dest":"`+aMessage+`"}`)) == links &&
+			len(collect(t, s, -1, "blobs.wants", `{}`)) == blobs
+	})
 }

@@ -55,6 +55,7 @@ type privateBatch struct {
 	closed []uint64        // envelopes that did not open
 	late   map[uint64]bool // of those, and of earlier ones, the ones that opened after all
 	index  []indexRow      // rows of other indexes for them
+	blobs  []reference     // to which they refer
 	groups []groupRow
 	notes  []groupNote
 	fresh  []envelope.Key // of groups that were not known before
@@ -94,6 +95,11 @@ func (b *privateBatch) commit(tx *store.TableTx) error {
 	}
 	for _, row := range b.index {
 		if err := tx.Table(row.table).Put(row.key, nil); err != nil {
+			return err
+		}
+	}
+	for i := range b.blobs {
+		if err := b.blobs[i].putLate(tx); err != nil {
 			return err
 		}
 	}
