@@ -160,14 +160,14 @@ func (b *batch) put(rx uint64, term []byte, at float64) {
 
 // name takes in what a message calls feeds, as npm ssb-names does: about
 // messages with a name, and the names in mentions; and images of about
-// messages.
+// messages. What is taken back leaves a saying without text.
 func (b *batch) name(rec *store.Record, typ, content []byte) {
 	if string(typ) == "about" {
 		about, err := feedIn(content, "about")
-		if image := imageIn(content); err == nil && image != nil {
+		if image := imageIn(content); err == nil && (image != nil || removed(content, "image")) {
 			b.images[pair(rec.Feed, about)] = saying{rec.Rx, bytes.Clone(image)}
 		}
-		if name := stringIn(content, "name"); err == nil && len(name) > 0 {
+		if name := stringIn(content, "name"); err == nil && (len(name) > 0 || removed(content, "name")) {
 			b.names[pair(rec.Feed, about)] = saying{rec.Rx, bytes.Clone(name)}
 			return
 		}
@@ -187,8 +187,18 @@ func (b *batch) name(rec *store.Record, typ, content []byte) {
 	})
 }
 
+// removed reports whether a member takes back what was said before, as
+// {"remove": true} does in about messages.
+func removed(content []byte, name string) bool {
+	object := ecmajson.Get(content, name)
+	return len(object) > 0 && object[0] == '{' && string(ecmajson.Get(object, "remove")) == "true"
+}
+
 // imageIn returns the blob of an about message, or nil.
 func imageIn(content []byte) []byte {
+	if removed(content, "image") {
+		return nil
+	}
 	image := stringIn(content, "image")
 	if object := ecmajson.Get(content, "image"); len(object) > 0 && object[0] == '{' {
 		image = stringIn(object, "link")

@@ -39,7 +39,7 @@ const (
 )
 
 // form is the form of the tables. Files of another form are made anew.
-const form = 1
+const form = 2
 
 var (
 	keyLabel  = []byte("label")

@@ -184,13 +184,15 @@ func TestSearch(t *testing.T) {
 func TestNames(t *testing.T) {
 	s := fill(t, t.TempDir(), "")
 	v := open(t, s, nil)
-	a, b := newAuthor(2), newAuthor(3)
+	a, b, c := newAuthor(2), newAuthor(3), newAuthor(4)
 	const blob = "&aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaA=.sha256"
 	for _, c := range []string{
 		`{"type":"about","about":"` + a.feed().String() + `","name":"Al\"ice"}`,
 		`{"type":"about","about":"` + b.feed().String() + `","name":"Bob","image":{"link":"` + blob + `"}}`,
 		`{"type":"about","about":"` + b.feed().String() + `","name":"Bobby"}`,
 		`{"type":"about","about":"` + b.feed().String() + `","name":"","image":"nothing"}`,
+		`{"type":"about","about":"` + c.feed().String() + `","name":"Carol","image":"` + blob + `"}`,
+		`{"type":"about","about":"` + c.feed().String() + `","name":{"remove":true},"image":{"link":"` + blob + `","remove":true}}`,
 		`{"type":"about","about":"%nothing","name":"no"}`,
 		`{"type":"post","text":"","mentions":[{"link":"` + a.feed().String() + `","name":"me"},{"link":"x","name":"y"},3,null]}`,
 	} {
