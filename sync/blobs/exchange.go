@@ -23,6 +23,8 @@ type Exchange struct {
 	fetching int                     // not counting slow ones
 	slow     map[*fetch]struct{}     // fetches that have made place for others
 	heldOff  [Sympathy + 1]time.Time // no blobs of that origin before
+	noRoom   [Sympathy + 1]bool      // it was said that there is no room for them
+	again    map[refs.Blob]time.Time // when to ask again for what could not be fetched
 	finished []refs.Blob             // pushes to forget
 
 	retry chan struct{} // capacity 1: the time of the next retry changed
@@ -35,7 +37,8 @@ func New(c Config) (*Exchange, error) {
 		return nil, err
 	}
 	e := &Exchange{
-		cfg: c, book: newBook(), peers: make(map[refs.Feed]*peer), slow: make(map[*fetch]struct{}), retry: make(chan struct{}, 1),
+		cfg: c, book: newBook(), peers: make(map[refs.Feed]*peer), slow: make(map[*fetch]struct{}),
+		again: make(map[refs.Blob]time.Time), retry: make(chan struct{}, 1),
 		gets: make(chan struct{}, c.Limits.AllGets),
 	}
 	return e, e.load()
@@ -120,6 +123,7 @@ func (e *Exchange) dropWant(id refs.Blob, w *want) {
 // endWant forgets what was noted of peers for a want, and ends slow fetches. The
 // caller holds e.mu.
 func (e *Exchange) endWant(id refs.Blob, w *want) {
+	delete(e.again, id)
 	for _, p := range w.askers {
 		delete(p.sympathy, id)
 	}
@@ -134,7 +138,8 @@ func (e *Exchange) endWant(id refs.Blob, w *want) {
 }
 
 // Want wants a blob for the user or an app, until it is here: also when the
-// program was ended in between.
+// program was ended in between. Peers that have said that they have it are asked
+// once more, even those that were left alone because fetches failed.
 func (e *Exchange) Want(id refs.Blob) error {
 	if e.cfg.Blobs.Has(id) {
 		return nil
@@ -183,11 +188,24 @@ func (e *Exchange) addWants(origin Origin, ids ...refs.Blob) {
 		if e.cfg.Blobs.Has(id) {
 			continue
 		}
-		w, _ := e.book.add(id, -1, origin)
+		w, news := e.book.add(id, -1, origin)
 		e.ownWant(id, w)
+		if origin == Asked && !news {
+			e.askAgain(id, w)
+		}
 	}
 	e.wakeAll()
 	e.schedule()
+}
+
+// askAgain asks all peers for a blob that they were asked for before: those that
+// have it say so again. The caller holds e.mu.
+func (e *Exchange) askAgain(id refs.Blob, w *want) {
+	delete(e.again, id)
+	w.number = e.book.announce(id)
+	for _, p := range e.peers {
+		p.rest = time.Time{}
+	}
 }
 
 // ownWant notes that a want is ours, whoever else has it. The caller holds e.mu.

@@ -156,12 +156,20 @@ func (e *Exchange) concluded(ctx context.Context, f *fetch, err error) {
 	switch {
 	case err == nil:
 		p.failures = 0
+		e.noRoom[f.origin] = false
 	case ctx.Err() != nil:
 	case errors.Is(err, errNoRoom):
 		e.heldOff[f.origin] = time.Now().Add(e.cfg.Limits.Retry)
 		signal(e.retry)
+		if !e.noRoom[f.origin] && ctx.Err() == nil {
+			e.noRoom[f.origin] = true
+			e.cfg.Log.Warn("no room for blobs of peers", "why", f.origin, "blob", f.id, "size", f.size, "err", err)
+		}
 	default:
 		delete(p.offers, f.id)
+		if e.book.wants[f.id] != nil {
+			e.again[f.id] = time.Now().Add(e.cfg.Limits.Backoffs)
+		}
 		p.rest = time.Now().Add(min(e.cfg.Limits.Backoffs, e.cfg.Limits.Backoff<<min(p.failures, 20)))
 		p.failures++
 		signal(e.retry)
@@ -265,9 +273,30 @@ func (e *Exchange) retries(ctx context.Context) {
 		case <-e.retry:
 		case <-timer:
 			e.mu.Lock()
+			e.askDue()
 			e.schedule()
 			e.mu.Unlock()
 		}
+	}
+}
+
+// askDue asks again for what could not be fetched a while ago: the offer is
+// forgotten then, and a peer has perhaps repaired it, or answers better. The
+// caller holds e.mu.
+func (e *Exchange) askDue() {
+	now, asked := time.Now(), false
+	for id, at := range e.again {
+		if now.Before(at) {
+			continue
+		}
+		delete(e.again, id)
+		if w := e.book.wants[id]; w != nil {
+			w.number = e.book.announce(id)
+			asked = true
+		}
+	}
+	if asked {
+		e.wakeAll()
 	}
 }
 
@@ -281,6 +310,9 @@ func (e *Exchange) nextRetry() (at time.Time) {
 		}
 	}
 	for _, t := range e.heldOff {
+		sooner(t)
+	}
+	for _, t := range e.again {
 		sooner(t)
 	}
 	for _, p := range e.peers {

@@ -155,6 +155,38 @@ func TestLies(t *testing.T) {
 	}
 }
 
+// TestAgain: what a peer could not give is asked for once more, after a while or
+// when the user says so, over the same connection.
+func TestAgain(t *testing.T) {
+	data := random(1000, 1)
+	id := refs.SumBlob(data)
+	for name, pause := range map[string]time.Duration{"by itself": 10 * time.Millisecond, "by the user": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newNode(t, 1, blobs.Config{Limits: blobs.Limits{Backoff: pause, Backoffs: pause}})
+			var calls atomic.Int64
+			s := meet(t, a, 9, serve(func(ctx context.Context, st *muxrpc.Stream) error {
+				if calls.Add(1) == 1 {
+					return errors.New("could not get blob")
+				}
+				return st.Send(ctx, data)
+			}))
+			a.want(id)
+			s.hear(id)
+			s.say <- frame(id, 1000)
+			until(t, "it fails", func() bool { _, offers, _ := a.Remembered(s.id); return offers == 0 && calls.Load() == 1 })
+			if pause == time.Hour {
+				a.want(id)
+			}
+			if n := s.hear(id); n != -1 {
+				t.Errorf("heard %d", n)
+			}
+			s.say <- frame(id, 1000)
+			a.gets(id)
+		})
+	}
+}
+
 // TestTooLarge does not even ask for what is over the limit, and asks for
 // nothing that nobody wants.
 func TestTooLarge(t *testing.T) {
