@@ -52,6 +52,22 @@ func (s *Store) All() iter.Seq2[Info, error] {
 	}
 }
 
+// Hollow lists the blobs of which only an empty file is here, which [Store.All]
+// passes over: what a power cut leaves of what was written without care. After an
+// error it ends.
+func (s *Store) Hollow() iter.Seq2[refs.Blob, error] {
+	return func(yield func(refs.Blob, error) bool) {
+		for file, err := range s.named() {
+			if err == nil && isBlob(file.id, file.FileInfo) {
+				continue
+			}
+			if !yield(file.id, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
 // namedFile is a regular file that is named after a blob.
 type namedFile struct {
 	id refs.Blob

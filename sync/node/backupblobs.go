@@ -62,6 +62,25 @@ func (w *blobsToBackUp) addTo(add store.AddBlob) error {
 			return err
 		}
 	}
+	return w.hollow()
+}
+
+// hollow reports the blobs that were to be written and of which only an empty
+// file is here.
+func (w *blobsToBackUp) hollow() error {
+	for id, err := range w.keeper.files.Hollow() {
+		if err == nil {
+			err = context.Cause(w.ctx)
+		}
+		if err != nil {
+			return err
+		}
+		if fetched, err := w.keeper.isFetched(id); err != nil {
+			return err
+		} else if fetched == nil || w.all {
+			w.bad(id, fetched == nil, "it is empty")
+		}
+	}
 	return nil
 }
 

@@ -3,6 +3,7 @@ package node_test
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/ssbsync/ssbsync/spec/muxrpc"
 	"github.com/ssbsync/ssbsync/spec/refs"
 	"github.com/ssbsync/ssbsync/store"
 	"github.com/ssbsync/ssbsync/sync/node"
@@ -120,5 +122,36 @@ func TestRestoreFalseBlobs(t *testing.T) {
 	})
 	if err != nil || count != 1 {
 		t.Errorf("%d files, %v", count, err)
+	}
+}
+
+// TestBackupHollow: a blob of which only an empty file is left is not in a backup,
+// and the report says so.
+func TestBackupHollow(t *testing.T) {
+	r := start(t, `{}`)
+	id := addBlob(t, r.socket(t), []byte("own"))
+	digits := hex.EncodeToString(id[:])
+	if err := os.Truncate(filepath.Join(r.home, "blobs", "sha256", digits[:2], digits[2:]), 0); err != nil {
+		t.Fatal(err)
+	}
+	stream, err := r.socket(t).Source(t.Context(), "ssbsync.backup", node.BackupOptions{Blobs: node.OwnBlobs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var report node.BackupReport
+	for {
+		item, err := stream.Recv(t.Context())
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if item.Kind == muxrpc.JSON {
+			unmarshal(t, string(item.Body), &report)
+		}
+	}
+	if want := []node.BadBlob{{ID: id, Reason: "it is empty", Own: true}}; report.Damaged != 1 || !slices.Equal(report.Bad, want) {
+		t.Errorf("%+v, want %+v", report, want)
 	}
 }

@@ -12,9 +12,11 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ssbsync/ssbsync/spec/refs"
+	blobfiles "github.com/ssbsync/ssbsync/store/blobs"
 )
 
 // DefaultHTTPPort is where blobs are served to browsers: the port of ssb-ws.
@@ -73,7 +75,7 @@ func (s *server) serveHTTP(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	h := &blobHandler{s.node.blobs, s.http.Addr().(*net.TCPAddr).Port}
+	h := &blobHandler{blobKeeper: s.node.blobs, port: s.http.Addr().(*net.TCPAddr).Port, good: map[blobfiles.Info]struct{}{}}
 	srv := &http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, WriteTimeout: 5 * time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(s.node.options.Log.Handler(), slog.LevelDebug),
@@ -92,6 +94,38 @@ func (s *server) serveHTTP(ctx context.Context) error {
 type blobHandler struct {
 	*blobKeeper
 	port int
+
+	mu   sync.Mutex
+	good map[blobfiles.Info]struct{} // what was compared with its id
+}
+
+// maxGood bounds them; more are compared again.
+const maxGood = 4096
+
+// compare reports whether a blob is what its id says. A browser keeps what it
+// gets for a year, so that a damaged one must not get there; each part of a video
+// is asked for by itself, so that the result is kept.
+func (h *blobHandler) compare(id refs.Blob) error {
+	info, err := h.files.Info(id)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	_, good := h.good[info]
+	h.mu.Unlock()
+	if good {
+		return nil
+	}
+	if err := h.files.Verify(id); err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.good) >= maxGood {
+		clear(h.good)
+	}
+	h.good[info] = struct{}{}
+	return nil
 }
 
 // ServeHTTP implements http.Handler.
@@ -132,6 +166,14 @@ func (h *blobHandler) serve(w http.ResponseWriter, r *http.Request) {
 	id, err := blobOfURL(r.URL)
 	if err != nil {
 		http.Error(w, "not a blob", http.StatusNotFound)
+		return
+	}
+	switch err := h.compare(id); {
+	case errors.Is(err, blobfiles.ErrDamaged):
+		http.Error(w, "this blob is damaged", http.StatusNotFound)
+		return
+	case err != nil:
+		http.Error(w, "this blob is not here", http.StatusNotFound)
 		return
 	}
 	f, err := h.files.Open(id)

@@ -2,12 +2,16 @@ package node_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ssbsync/ssbsync/spec/refs"
 )
@@ -135,6 +139,38 @@ func TestBlobHTTPOff(t *testing.T) {
 		r := start(t, config)
 		if status := call(t, r.socket(t), "ssbsync.status"); strings.Contains(status, `"http"`) {
 			t.Errorf("%s: %s", config, status)
+		}
+	}
+}
+
+// TestBlobHTTPDamaged: a browser does not get what is not the blob, which it
+// would keep, and gets the blob once it is repaired.
+func TestBlobHTTPDamaged(t *testing.T) {
+	r := start(t, `{"ssbsync":{"http":0}}`)
+	data := bytes.Repeat([]byte("picture "), 1000)
+	id := addBlob(t, r.socket(t), data)
+	address := r.httpBase(t) + id.String()
+	digits := hex.EncodeToString(id[:])
+	file := filepath.Join(r.home, "blobs", "sha256", digits[:2], digits[2:])
+	for _, c := range []struct {
+		data string
+		code int
+		body string
+	}{
+		{string(data), 200, string(data)},
+		{"another " + string(data[8:]), 404, "this blob is damaged\n"},
+		{"", 404, "this blob is not here\n"},
+		{string(data), 200, string(data)},
+	} {
+		if err := os.WriteFile(file, []byte(c.data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		at := time.Now().Add(-time.Duration(c.code) * time.Second) // another one than before
+		if err := os.Chtimes(file, at, at); err != nil {
+			t.Fatal(err)
+		}
+		if resp, body := request(t, "GET", address, nil); resp.StatusCode != c.code || string(body) != c.body {
+			t.Errorf("%.20q: %d %.20q", c.data, resp.StatusCode, body)
 		}
 	}
 }

@@ -202,7 +202,7 @@ func (b *blobKeeper) collect(over int64, least blobs.Origin) error {
 		over -= c.size
 	}
 	if over > 0 {
-		return fmt.Errorf("the quota of %d MiB for fetched blobs is used up", b.settings.Quota>>20)
+		return fmt.Errorf("the quota of %.4g MiB for fetched blobs is used up (blobs.quota of the config)", float64(b.settings.Quota)/(1<<20))
 	}
 	return nil
 }
