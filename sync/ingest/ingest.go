@@ -52,6 +52,7 @@ var ErrNoRoom = errors.New("no room for more messages")
 type Store interface {
 	Append([]*message.Message) ([]store.Result, error)
 	Head(refs.Feed) (message.Head, error)
+	Frozen(refs.Feed) (bool, error)
 	Get(refs.Feed, int64) (store.Record, error)
 	Holds([]store.Record, []bool) error
 

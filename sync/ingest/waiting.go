@@ -126,8 +126,8 @@ func (p *Pipeline) evict(items []*item, gone []store.WaitingFeed) {
 	}
 }
 
-// retry sees to the feeds whose head the group moved, and to what went through
-// the workers again.
+// retry sees to the feeds whose head the group moved or that turned out to be
+// forked, and to what went through the workers again.
 func (p *Pipeline) retry(g *group) error {
 	w := &p.waiting
 	if !w.any {
@@ -138,7 +138,7 @@ func (p *Pipeline) retry(g *group) error {
 	}
 	seen := make(map[refs.Feed]bool)
 	for _, e := range g.entries {
-		if e.it.fate != stored || seen[e.it.feed] {
+		if e.it.fate != stored && e.it.fate != forked || seen[e.it.feed] {
 			continue
 		}
 		seen[e.it.feed] = true
@@ -184,7 +184,7 @@ func (p *Pipeline) removeRetried(g *group) error {
 }
 
 // moved queues an attempt for a feed if a message that waits attaches to its
-// head, or lies behind it.
+// head, or lies behind it, or waits in vain.
 func (p *Pipeline) moved(feed refs.Feed, watchers ...*Intake) error {
 	w := &p.waiting
 	a := w.tried[feed]
@@ -216,7 +216,8 @@ func (p *Pipeline) watch(a *attempt, i *Intake) {
 
 // attachable returns at most limit messages of a feed that wait though they
 // need not: those behind the head, which may be duplicates or prove a fork,
-// and the run that follows it.
+// and the run that follows it; of a forked feed, of which nothing is accepted
+// any more, all.
 func (p *Pipeline) attachable(feed refs.Feed, limit int) ([]store.Record, error) {
 	recs, err := p.cfg.Store.WaitingFor(feed, 0, limit)
 	if errors.Is(err, store.ErrDamaged) {
@@ -228,6 +229,9 @@ func (p *Pipeline) attachable(feed refs.Feed, limit int) ([]store.Record, error)
 	if len(recs) == 0 {
 		delete(p.waiting.owners, feed)
 		return nil, nil
+	}
+	if frozen, err := p.cfg.Store.Frozen(feed); err != nil || frozen {
+		return recs, err
 	}
 	head, err := p.cfg.Store.Head(feed)
 	if err != nil {

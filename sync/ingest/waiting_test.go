@@ -162,6 +162,56 @@ func TestWaitingFork(t *testing.T) {
 	same(t, r.store, append(ours, next...))
 }
 
+// What waits of a feed that turns out to be forked will never attach: it waits no
+// more, takes no room, and nothing is asked for before it.
+func TestWaitingOfForked(t *testing.T) {
+	s := openStore(t)
+	r := startOn(t, s, ingest.Config{})
+	in := r.Open(ingest.Source{})
+	ours, head := grow(t, pair(1), message.Head{}, 3, "hello")
+	next, _ := grow(t, pair(1), head, 2, "ours")
+	other, _ := grow(t, pair(1), head, 700, "theirs")
+	add(t, in, ours...)
+	add(t, in, next...)
+	expect(t, "ours", flush(t, in), "messages=5 new=5 newfeeds=1")
+	add(t, in, other[3:]...) // before and after
+	sum := flush(t, in)
+	expect(t, "theirs", sum, "messages=697 waiting=697")
+	add(t, in, other[:3]...)
+	sum = flush(t, in)
+	if sum.Forked != 1 || sum.Waiting != 0 || len(sum.Gaps) != 0 {
+		t.Errorf("%s, gaps %v", counts(sum), sum.Gaps)
+	}
+	if w, err := s.WaitingStats(); err != nil || w != (store.Waiting{}) {
+		t.Errorf("waiting: %+v, %v", w, err)
+	}
+	// What an earlier version left goes at the next start.
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+	left, err := message.Verify(other[600], nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.AddWaiting([]*message.Message{left}, store.WaitingLimits{}); err != nil {
+		t.Fatal(err)
+	}
+	r = startOn(t, s, ingest.Config{})
+	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		w, err := s.WaitingStats()
+		if err != nil || time.Since(began) > time.Minute {
+			t.Fatalf("waiting: %+v, %v", w, err)
+		}
+		if w == (store.Waiting{}) {
+			break
+		}
+	}
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+	same(t, s, append(ours, next...))
+}
+
 // What waits when the pipeline ends is tried again by the next one.
 func TestWaitingResumes(t *testing.T) {
 	s := openStore(t)
