@@ -378,7 +378,7 @@ func (v *village) full(nd *node, rep *stick.VisitReport) bool {
 }
 
 // notForNothing wants what was removed without anything written instead to be of
-// no use to anybody.
+// no use to anybody who comes by.
 func (v *village) notForNothing(before, after *onDisk) {
 	v.t.Helper()
 	for name := range after.bundles {
@@ -386,9 +386,16 @@ func (v *village) notForNothing(before, after *onDisk) {
 			return
 		}
 	}
+	newest := uint64(0)
+	for _, h := range before.haves {
+		newest = max(newest, h.Visit)
+	}
 	gone := before.messages.Subtract(&after.messages)
 	for i, nd := range v.nodes {
-		held := nd.holds()
+		h, held := before.haves[nd.store.ID()], nd.holds()
+		if h == nil || !space.Live(h.Visit, newest, len(before.haves)) {
+			continue
+		}
 		for s := range gone.All() {
 			if nd.policy.Wants(s.Feed) && held[s.Feed] < s.Last {
 				v.t.Errorf("nothing was written, and node %d, which holds feed %s to %d, can no longer read %d to %d", i+1, s.Feed, held[s.Feed], s.First, s.Last)
