@@ -69,6 +69,7 @@ func (p *program) app() *cli.App {
 		DisableSliceFlagSeparator: true,
 		ExitErrHandler:            func(*cli.Context, error) {}, // cli would exit by itself
 		OnUsageError:              onUsageError,
+		Before:                    noEmptyHome,
 		Action:                    noCommand,
 		Commands:                  p.commands(),
 	}
@@ -79,6 +80,15 @@ func (p *program) app() *cli.App {
 		prepare(cmd)
 	}
 	return app
+}
+
+// noEmptyHome refuses --path "", which a script says where a variable is not
+// set: it would work in the home folder of the user instead.
+func noEmptyHome(c *cli.Context) error {
+	if c.IsSet("path") && c.String("path") == "" {
+		return usageError("--path is empty")
+	}
+	return nil
 }
 
 // prepare gives a command the manners that all share.
