@@ -62,11 +62,25 @@ func Relieve(p Policy, m *Medium) []Candidate {
 
 // Unneeded returns what may go although nothing is written in its place, in the
 // order in which it goes. What no store that we know acknowledged is not
-// released by that: who it is for may be on his way.
+// released by that: who it is for may be on his way. Nor do strangers have too
+// much of what a live store lacks: our own may be unable to write it again.
 func Unneeded(p Policy, m *Medium) []Candidate {
 	return slices.DeleteFunc(p.Candidates(m), func(c Candidate) bool {
-		return c.Reason == IsPressed || c.Reason == IsReleased && !m.acknowledged(c.Bundle)
+		switch c.Reason {
+		case IsReplaced:
+			return false
+		case IsExcess:
+			return m.lacked(c.Bundle)
+		case IsReleased:
+			return !m.acknowledged(c.Bundle)
+		}
+		return true
 	})
+}
+
+// lacked reports whether a live store that we trust needs something of a bundle.
+func (m *Medium) lacked(bundle int) bool {
+	return m.rate(bundle).need > 0 || slices.ContainsFunc(m.Bundles[bundle].Blobs, m.lackedBlob)
 }
 
 // acknowledged reports whether there is somebody whose word releases a bundle

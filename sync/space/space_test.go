@@ -414,3 +414,21 @@ func TestRelieve(t *testing.T) {
 	m.Room, m.Bundles = 0, m.Bundles[2:3]
 	wantNames(t, "all needed", names(m, space.Relieve(space.NeedScore{}, m)))
 }
+
+// TestUnneededExcess: what strangers have above their share goes for nothing
+// unless a live store that we trust lacks some of it.
+func TestUnneededExcess(t *testing.T) {
+	id := refs.Blob{7}
+	s := store(1, map[int]int64{1: 100, 3: 100})
+	s.WantsBlob = func(x refs.Blob) bool { return x == id }
+	m := &space.Medium{Stores: []space.Store{s}}
+	m.Bundles = []space.Bundle{bundle("lacked", 1000, 2, 1, 30), bundle("known", 900, 1, 1, 30), bundle("blob", 800, 3, 1, 30)}
+	m.Bundles[2].Blobs = []refs.Blob{id}
+	for i := range m.Bundles {
+		b := &m.Bundles[i]
+		b.Stranger, b.Runs[0].Held, b.Runs[0].Counts = true, false, false
+	}
+	wantNames(t, "unneeded", names(m, space.Unneeded(space.NeedScore{}, m)), "known excess")
+	m.Stores[0].Live = false
+	wantNames(t, "dormant", names(m, space.Unneeded(space.NeedScore{}, m)), "lacked excess", "known excess", "blob excess")
+}

@@ -69,6 +69,23 @@ func TestNoRoomForAHave(t *testing.T) {
 	}
 }
 
+// TestHaveSparesStrangers: on a medium that is full what a stranger brought, and a
+// friend lacks, does not go for a have of ours, who could not write it again.
+func TestHaveSparesStrangers(t *testing.T) {
+	a, b, stranger, m := newNode(t, 1), newNode(t, 2), newNode(t, 60), newMedium(t)
+	a.policy.all = false
+	b.visit(m)
+	stranger.post(60, 300)
+	stranger.visit(m)
+	a.post(1, 1)
+	m.fill(a)
+	if rep := a.visit(m); rep.Export.Removed != 0 || !rep.Export.NoHave {
+		t.Errorf("visit: %+v", rep.Export)
+	}
+	b.visit(m)
+	b.wantHead(60, 300)
+}
+
 // TestRoomForAHave: what a friend has taken goes when there is no room for a
 // have, and a dry run says so.
 func TestRoomForAHave(t *testing.T) {
