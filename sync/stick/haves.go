@@ -57,10 +57,24 @@ func (p *Peer) readHaves(sc *scene, rep *Report) error {
 	if err := p.partFromCopy(sc, known, rep); err != nil {
 		return err
 	}
-	sc.others = present(sc.listing.haves, known, ID(p.Store.ID()))
+	former, err := p.ledger.replaces()
+	if err != nil {
+		return err
+	}
+	all := present(sc.listing.haves, known, ID(p.Store.ID()))
+	sc.others = p.dropFormer(all, former)
 	sc.visit = newestVisit(sc.others, sc.mine.newest, p.trusts)
 	p.honour(sc)
-	return p.heed(sc, rep)
+	return p.heed(all, former, rep)
+}
+
+// dropFormer returns the haves without those of our own store under former ids:
+// nobody comes by under these any more, and what is left of us acknowledges
+// nothing for others. Our own list says so also where our have does not lie.
+func (p *Peer) dropFormer(haves []*Have, former []ID) []*Have {
+	return slices.DeleteFunc(slices.Clone(haves), func(h *Have) bool {
+		return h.Identity == p.Keys.Feed() && slices.Contains(former, h.Store)
+	})
 }
 
 // byStore sorts the files of each store, newest first, and cuts long lists.
@@ -397,19 +411,16 @@ func (s *source) doubt(frames []int) {
 	s.doubted = append(s.doubted, orAll(frames)...)
 }
 
-// heed draws the conclusions for our own identity: who uses it besides us,
-// and who claims to hold more of our own feed than we do.
-func (p *Peer) heed(sc *scene, rep *Report) error {
+// heed draws the conclusions for our own identity: who uses it besides us, and
+// who claims to hold more of our own feed than we do. What our store said under a
+// former id is proof of that as well.
+func (p *Peer) heed(haves []*Have, former []ID, rep *Report) error {
 	own := p.Keys.Feed()
-	former, err := p.ledger.replaces()
-	if err != nil {
-		return err
-	}
 	head, err := p.Store.Head(own)
 	if err != nil {
 		return err
 	}
-	for _, h := range sc.others {
+	for _, h := range haves {
 		mine := h.Identity == own
 		if mine && !slices.Contains(former, h.Store) {
 			rep.warn("this identity is used by another store (%s): two writers fork a feed", h.Store)

@@ -179,6 +179,95 @@ func TestCopyAndOriginal(t *testing.T) {
 	}
 }
 
+// TestFormerSelf: what a store said under a former id, on a stick that it had not
+// visited since, is nobody else who comes by: it releases nothing.
+func TestFormerSelf(t *testing.T) {
+	a, m, alone := newNode(t, 1), newMedium(t), newMedium(t)
+	a.post(1, 10)
+	a.post(11, 300)
+	a.visit(alone)
+	former := a.store.ID()
+	a.part(m)
+	a.post(12, 1)
+	a.visit(alone)
+	s, err := a.peer.Survey(t.Context(), alone.open())
+	if err != nil || len(s.Visitors) != 1 || s.Visitors[0].Store == former {
+		t.Errorf("%v: visitors %+v", err, s.Visitors)
+	}
+	alone.fill(a)
+	a.post(1, 1)
+	if rep := a.visit(alone); rep.Export.Removed != 0 {
+		t.Errorf("%+v", rep.Export)
+	}
+	b := newNode(t, 2)
+	b.visit(alone)
+	b.wantHead(11, 300)
+}
+
+// part makes a store another one: a copy of it took another id on a medium that
+// both visit. It returns the copy.
+func (nd *node) part(m *medium) (twin *node) {
+	nd.t.Helper()
+	id := nd.store.ID()
+	nd.visit(m)
+	twin = openNode(nd.t, nd.copyStore(), 1, nd.policy)
+	nd.post(41, 1)
+	nd.visit(m)
+	twin.visit(m)
+	nd.visit(m)
+	if nd.store.ID() == id || twin.store.ID() == id {
+		nd.t.Fatalf("the stores are %x and %x, one was %x", nd.store.ID(), twin.store.ID(), id)
+	}
+	return twin
+}
+
+// TestCopyStaysVisible: for each other, a copy and its original remain two stores
+// when both have parted from the id they shared.
+func TestCopyStaysVisible(t *testing.T) {
+	a, m := newNode(t, 1), newMedium(t)
+	twin := a.part(m)
+	for range 2 {
+		twin.visit(m)
+		a.visit(m)
+	}
+	for nd, other := range map[*node]*node{a: twin, twin: a} {
+		s, err := nd.peer.Survey(t.Context(), m.open())
+		if err != nil || len(s.Visitors) != 2 {
+			t.Errorf("%v: visitors %+v", err, s.Visitors)
+		}
+		other.post(42, 5)
+		if rep := other.visit(m); rep.Export.Messages != 5 {
+			t.Errorf("for the other one: %+v", rep.Export)
+		}
+		nd.visit(m)
+		nd.wantHead(42, other.head(42))
+	}
+}
+
+// TestFormerSelfIsProof: a have that a restored store left elsewhere before, under
+// the id it had then, proves still what was published.
+func TestFormerSelfIsProof(t *testing.T) {
+	a, m, other := newNode(t, 1), newMedium(t), newMedium(t)
+	a.post(1, 10)
+	backup := a.copyStore()
+	a.visit(m)
+	a.post(1, 5)
+	a.visit(other)
+	a.stop()
+	for _, name := range other.files(".zst") {
+		os.Remove(name)
+	}
+	old := openNode(t, backup, 1, a.policy)
+	old.visit(m)
+	if err := old.peer.Guard.RecoverDone(); err != nil {
+		t.Fatal(err)
+	}
+	old.visit(other)
+	if s := old.status(); !s.Locked || s.Signed != 15 {
+		t.Errorf("guard: %+v", s)
+	}
+}
+
 // TestClaimOfAStranger: anybody can claim to hold more of our feed than we
 // do.
 func TestClaimOfAStranger(t *testing.T) {
