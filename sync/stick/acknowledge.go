@@ -33,14 +33,22 @@ func (p *Peer) acknowledge(sc *scene) (bool, error) {
 		return false, err
 	}
 	h.Counter, h.Visit = counter+1, min(sc.visit+1, maxNumber)
-	if err := p.ledger.setCounter(h.Counter); err != nil {
+	if err := p.keepCounter(h.Counter); err != nil {
 		return false, err
 	}
 	h.shrink(mine)
 	if err := p.writeHave(sc.stick, h); err != nil {
-		return false, err
+		return false, &haveError{err}
 	}
 	return true, p.removeOld(sc.stick, h, mine)
+}
+
+// keepCounter makes the counter of our next have durable.
+func (p *Peer) keepCounter(n uint64) error {
+	if err := p.check("counter", ""); err != nil {
+		return fmt.Errorf("counting our haves: %w", err)
+	}
+	return p.ledger.setCounter(n)
 }
 
 // compose says what we hold and want now.
@@ -140,23 +148,21 @@ func (h *Have) shrink(mine *ownHaves) {
 // writeHave writes a have durably under its final name.
 func (p *Peer) writeHave(st *Stick, h *Have) error {
 	if _, err := clearDir(st.root, haveDir); err != nil {
-		return fmt.Errorf("writing our have: %w", err)
+		return err
 	}
 	part, err := p.part(st)
 	if err != nil {
-		return fmt.Errorf("writing our have: %w", err)
+		return err
 	}
 	name := haveFile{h.Store, h.Counter}.path()
 	if _, err := clearFile(st.root, name); err != nil {
-		return fmt.Errorf("writing our have: %w", err)
+		return err
 	}
 	if err := p.check("have", name); err != nil {
-		return fmt.Errorf("writing our have: %w", err)
+		return err
 	}
-	if _, err := durable.WriteBytes(st.root, name, h.encode(p.Keys), durable.Options{Temp: part}); err != nil {
-		return fmt.Errorf("writing our have: %w", err)
-	}
-	return nil
+	_, err = durable.WriteBytes(st.root, name, h.encode(p.Keys), durable.Options{Temp: part})
+	return err
 }
 
 // removeOld removes our older haves but one: the base of the newest, or the
@@ -171,7 +177,8 @@ func (p *Peer) removeOld(st *Stick, newest *Have, mine *ownHaves) error {
 			continue
 		}
 		// Our have is on the medium, and what is older does no harm.
-		if err := st.root.Remove(f.path()); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+		err := st.root.Remove(f.path())
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) && !durable.IsFull(err) {
 			return fmt.Errorf("removing our older have: %w", err)
 		}
 	}

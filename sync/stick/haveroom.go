@@ -1,6 +1,7 @@
 package stick
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/ssbsync/ssbsync/store/durable"
@@ -12,13 +13,15 @@ import (
 // one bundle after the other, until there is room for our have. What somebody
 // lacks is worth more than that.
 //
+// A store of ours that is full is another matter, and fails the visit.
+//
 // Nothing goes when there is room for it as far as the medium says: then
 // something else is full, a folder for instance. Nor does more go when what went
 // made no room. A have without room fails no visit: what was imported is safe,
 // and what lies on the medium is of as much use as before.
 func (p *Peer) acknowledgeFull(sc *scene, acknowledge func() (bool, error), rep *Report) (bool, error) {
 	wrote, err := acknowledge()
-	for least := uint64(0); durable.IsFull(err); {
+	for least := uint64(0); leavesNoRoom(err); {
 		free, _, failed := p.FreeSpace(sc.stick.root.Name())
 		if failed != nil || free < least || free >= uint64(sc.haveSize())+cramped {
 			break
@@ -31,12 +34,24 @@ func (p *Peer) acknowledgeFull(sc *scene, acknowledge func() (bool, error), rep 
 		least = free + 1
 		wrote, err = acknowledge()
 	}
-	if durable.IsFull(err) {
+	if leavesNoRoom(err) {
 		rep.NoHave = true
 		rep.warn("no room for our have, so that nobody learns here what we hold: %v", err)
 		err = nil
 	}
 	return wrote, err
+}
+
+// haveError says that our have could not be written to the medium.
+type haveError struct{ err error }
+
+func (e *haveError) Error() string { return "writing our have: " + e.err.Error() }
+func (e *haveError) Unwrap() error { return e.err }
+
+// leavesNoRoom reports whether the medium was too full for our have.
+func leavesNoRoom(err error) bool {
+	var failed *haveError
+	return errors.As(err, &failed) && durable.IsFull(failed.err)
 }
 
 // cramped is what a file system may need besides the bytes of a file: blocks

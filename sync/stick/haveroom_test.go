@@ -1,6 +1,7 @@
 package stick_test
 
 import (
+	"errors"
 	"maps"
 	"strings"
 	"syscall"
@@ -104,6 +105,30 @@ func TestRoomForAHave(t *testing.T) {
 	rep := a.visit(m)
 	if rep.Export.Removed != 1 || !rep.Have || rep.Export.NoHave || rep.Partly() {
 		t.Errorf("visit: %+v", rep)
+	}
+}
+
+// TestOwnStoreFull: when our own disk is full nothing goes from the medium for
+// that, and nobody is told to make room there.
+func TestOwnStoreFull(t *testing.T) {
+	a, b, m := newNode(t, 1), newNode(t, 2), newMedium(t)
+	for n := byte(11); n < 13; n++ {
+		a.post(n, 300)
+		a.visit(m)
+	}
+	b.visit(m)
+	m.fill(a)
+	var steps []string
+	a.peer.SetFault(func(step, _ string) error {
+		if steps = append(steps, step); step == "counter" {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	a.post(1, 1)
+	rep, err := a.peer.Visit(t.Context(), m.open(), stick.VisitOptions{})
+	if !errors.Is(err, syscall.ENOSPC) || rep.Export.NoHave || len(rep.Export.Hints) != 0 || steps[len(steps)-1] != "counter" {
+		t.Errorf("%v after %q: %+v", err, steps, rep.Export)
 	}
 }
 
