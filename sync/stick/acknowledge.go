@@ -32,7 +32,7 @@ func (p *Peer) acknowledge(sc *scene) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	h.Counter, h.Visit = counter+1, min(sc.visit+1, maxNumber)
+	h.Counter, h.Visit = sc.stick.freeCounter(h.Store, counter), min(sc.visit+1, maxNumber)
 	if err := p.keepCounter(h.Counter); err != nil {
 		return false, err
 	}
@@ -41,6 +41,14 @@ func (p *Peer) acknowledge(sc *scene) (bool, error) {
 		return false, &haveError{err}
 	}
 	return true, p.removeOld(sc.stick, h, mine)
+}
+
+// freeCounter returns the first counter above another one under whose name no file
+// of a store lies: what does may be of a copy of it, and is not written over.
+func (s *Stick) freeCounter(store ID, counter uint64) uint64 {
+	for counter++; isFile(s.root, haveFile{store, counter}.path()); counter++ {
+	}
+	return counter
 }
 
 // keepCounter makes the counter of our next have durable.
@@ -175,6 +183,9 @@ func (p *Peer) removeOld(st *Stick, newest *Have, mine *ownHaves) error {
 	for _, f := range mine.files {
 		if f.Counter == keep || f.Store != newest.Store {
 			continue
+		}
+		if !isFile(st.root, f.path()) {
+			continue // nothing of ours
 		}
 		// Our have is on the medium, and what is older does no harm.
 		err := st.root.Remove(f.path())

@@ -28,10 +28,10 @@ func aside(root *os.Root, name string) (string, error) {
 	return "", fmt.Errorf("%s is in the way", name)
 }
 
-// clearFile moves a folder aside that has the name of a file to be written, and
-// returns its new name. Anything else is replaced when the file is renamed.
+// clearFile moves aside what has the name of a file to be written and is none, and
+// returns its new name.
 func clearFile(root *os.Root, name string) (moved string, err error) {
-	if info, err := root.Lstat(name); err != nil || !info.IsDir() {
+	if info, err := root.Lstat(name); err != nil || info.Mode().IsRegular() {
 		return "", nil
 	}
 	return aside(root, name)

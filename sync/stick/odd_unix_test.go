@@ -86,6 +86,66 @@ func TestInTheWay(t *testing.T) {
 	}
 }
 
+// TestInTheWayOfAHave: whatever lies under the names of our next haves fails no
+// visit.
+func TestInTheWayOfAHave(t *testing.T) {
+	for name, obstruct := range map[string]func(file string) error{
+		"a link":       func(file string) error { return os.Symlink("nowhere", file) },
+		"a file":       func(file string) error { return os.WriteFile(file, []byte("mine"), 0o666) },
+		"a folder":     func(file string) error { return os.MkdirAll(filepath.Join(file, "x"), 0o777) },
+		"a named pipe": func(file string) error { return syscall.Mkfifo(file, 0o666) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b, m := newNode(t, 1), newNode(t, 2), newMedium(t)
+			a.post(1, 1)
+			a.visit(m)
+			for i := uint64(2); i < 5; i++ {
+				if err := obstruct(filepath.Join(m.dir, stick.HaveName(a.store.ID(), i))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 5 {
+				a.post(1, 1)
+				if rep := a.visit(m); !rep.Have {
+					t.Errorf("%+v", rep)
+				}
+			}
+			b.visit(m)
+			if rep := a.visit(m); rep.Export.Messages != 0 {
+				t.Errorf("what b holds is written again: %+v", rep.Export)
+			}
+			if s, err := b.peer.Survey(t.Context(), m.open()); err != nil || len(s.Visitors) != 2 {
+				t.Errorf("%v: visitors %+v", err, s.Visitors)
+			}
+		})
+	}
+}
+
+// TestInPlaceOfAnOldHave: what has the name of an older have of ours, and is none,
+// fails no visit and is left.
+func TestInPlaceOfAnOldHave(t *testing.T) {
+	a, m := newNode(t, 1), newMedium(t)
+	a.post(1, 1)
+	a.visit(m)
+	full, empty := filepath.Join(m.dir, stick.HaveName(a.store.ID(), 1)), filepath.Join(m.dir, stick.HaveName(a.store.ID(), 2))
+	a.post(1, 1)
+	a.visit(m)
+	if err := errors.Join(os.Remove(full), os.Remove(empty), os.MkdirAll(filepath.Join(full, "x"), 0o777), os.Mkdir(empty, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		a.post(1, 1)
+		if rep := a.visit(m); !rep.Have {
+			t.Errorf("%+v", rep)
+		}
+	}
+	for _, dir := range []string{full, empty} {
+		if _, err := os.Stat(dir); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestOddFiles(t *testing.T) {
 	a, b, m := newNode(t, 1), newNode(t, 2), newMedium(t)
 	a.post(11, 50)

@@ -197,6 +197,12 @@ func regularSize(root *os.Root, name string) (int64, error) {
 	return info.Size(), nil
 }
 
+// isFile reports whether a plain file has a name.
+func isFile(root *os.Root, name string) bool {
+	_, err := regularSize(root, name)
+	return err == nil
+}
+
 // underlying takes the path off an error that will name it itself.
 func underlying(err error) error {
 	var p *fs.PathError
