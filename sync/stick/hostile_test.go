@@ -352,13 +352,23 @@ func TestMarker(t *testing.T) {
 	if again := m.open(); again.ID() != st.ID() || (st.ID() == stick.ID{}) {
 		t.Error("the id changed")
 	}
-	for _, bad := range []string{"", "{}", `{"format":"ssbsync stick v2","stick":"` + st.ID().String() + `","mode":"open"}` + "\n"} {
+	good := `{"format":"ssbsync stick v1","stick":"` + st.ID().String() + `","mode":"open"}` + "\n"
+	newer := strings.Replace(good, "v1", "v2", 1)
+	for bad, heal := range map[string]bool{
+		"": true, "{}": true, good[:len(good)/2]: true,
+		newer: false,
+		strings.Replace(newer, st.ID().String(), strings.Repeat(st.ID().String(), 2), 1): false,
+		`{"format":"ssbsync stick v2","stick":7,"mode":{}}`:                              false,
+		strings.Replace(good, "}", `,"run":"x"}`, 1):                                     false,
+		strings.Replace(good, "}", `,"label":7}`, 1):                                     false,
+		strings.Replace(good, "\n", "\r\n", 1):                                           false,
+	} {
 		m.write("ssbsync/stick.json", []byte(bad))
 		_, err := stick.Create(m.root())
 		if err == nil || errors.Is(err, stick.ErrNoMarker) {
 			t.Errorf("marker %q: %v", bad, err)
-		} else if newer := strings.Contains(bad, "v2"); strings.Contains(err.Error(), "enroll it again") == newer {
-			t.Errorf("marker %q: a newer program's: %v, the way out: %v", bad, newer, err)
+		} else if strings.Contains(err.Error(), "enroll it again") != heal {
+			t.Errorf("marker %q: to be removed: %v, want %v", bad, err, heal)
 		}
 	}
 }

@@ -43,36 +43,68 @@ func (m marker) format() []byte {
 	return b.Bytes()
 }
 
-// otherFormatError says that a marker is whole, and not for this program: it is
-// not to be removed.
+// otherFormatError says that a marker has a format, or an id, and is not for this
+// program: it is not to be removed.
 type otherFormatError struct{ text string }
 
 func (e *otherFormatError) Error() string { return e.text }
 
 // parseMarker reads what format writes, and nothing else.
 func parseMarker(b []byte) (marker, error) {
-	var m marker
 	if len(b) > maxMarkerSize {
 		return marker{}, fmt.Errorf("longer than %d bytes", maxMarkerSize)
 	}
-	if err := json.Unmarshal(b, &m); err != nil {
-		return marker{}, fmt.Errorf("not the JSON of a marker: %v", err)
+	if err := checkFormat(b); err != nil {
+		return marker{}, err
 	}
+	var m marker
+	err := json.Unmarshal(b, &m)
+	if err != nil {
+		err = fmt.Errorf("not the JSON of a marker: %v", err)
+	} else {
+		err = m.check(b)
+	}
+	var other *otherFormatError
 	switch {
-	case strings.HasPrefix(m.Format, formatFamily) && m.Format != markerFormat:
-		return marker{}, &otherFormatError{fmt.Sprintf("format %.40q, of a newer program: this one knows %q", m.Format, markerFormat)}
-	case m.Format != markerFormat:
-		return marker{}, fmt.Errorf("format %.40q is not %q", m.Format, markerFormat)
-	case m.Mode != modeOpen:
-		return marker{}, &otherFormatError{fmt.Sprintf("unknown mode %.40q", m.Mode)}
-	case m.Stick == ID{}:
-		return marker{}, errors.New("stick id is zero")
-	case !validLabel(m.Label):
-		return marker{}, errors.New("label too long or not printable")
-	case !bytes.Equal(m.format(), b):
-		return marker{}, errors.New("not in the exact form")
+	case err == nil:
+		return m, nil
+	case m.Stick != ID{} && !errors.As(err, &other):
+		// With another id everybody would have to get to know it again.
+		err = &otherFormatError{fmt.Sprintf("%v; its id is %s", err, m.Stick)}
 	}
-	return m, nil
+	return marker{}, err
+}
+
+// checkFormat looks at the format alone: of a newer one the rest may be anything.
+func checkFormat(b []byte) error {
+	var m struct {
+		Format string `json:"format"`
+	}
+	err := json.Unmarshal(b, &m)
+	switch {
+	case m.Format == markerFormat:
+		return nil
+	case strings.HasPrefix(m.Format, formatFamily):
+		return &otherFormatError{fmt.Sprintf("format %.40q, of a newer program: this one knows %q", m.Format, markerFormat)}
+	case err != nil:
+		return fmt.Errorf("not the JSON of a marker: %v", err)
+	}
+	return fmt.Errorf("format %.40q is not %q", m.Format, markerFormat)
+}
+
+// check returns what is wrong with a marker that was read from b.
+func (m marker) check(b []byte) error {
+	switch {
+	case m.Mode != modeOpen:
+		return &otherFormatError{fmt.Sprintf("unknown mode %.40q", m.Mode)}
+	case m.Stick == ID{}:
+		return errors.New("stick id is zero")
+	case !validLabel(m.Label):
+		return errors.New("label too long or not printable")
+	case !bytes.Equal(m.format(), b):
+		return fmt.Errorf("not in the exact form, which is %s", bytes.TrimSpace(m.format()))
+	}
+	return nil
 }
 
 // validLabel reports whether a label can be shown as it is.
