@@ -27,8 +27,9 @@ type ownHaves struct {
 
 // readHaves reads the haves on the medium that say something new, keeps them
 // in the ledger, and learns from them: who else comes by, what is damaged,
-// and whether our own store or feed is behind.
-func (p *Peer) readHaves(sc *scene, rep *Report) error {
+// and whether our own store or feed is behind. With preview our store keeps its id
+// whatever they say; proof that our feed is behind counts all the same.
+func (p *Peer) readHaves(sc *scene, preview bool, rep *Report) error {
 	known, err := p.ledger.haves(sc.stick.id)
 	if err != nil {
 		return err
@@ -37,7 +38,7 @@ func (p *Peer) readHaves(sc *scene, rep *Report) error {
 	own := ID(p.Store.ID())
 	sc.mine = &ownHaves{}
 	if files := stores[own]; files != nil {
-		if err := p.readOwn(sc, files, rep); err != nil {
+		if err := p.readOwn(sc, files, preview, rep); err != nil {
 			return err
 		}
 		delete(stores, own)
@@ -54,7 +55,7 @@ func (p *Peer) readHaves(sc *scene, rep *Report) error {
 	if err := p.ledger.keepHaves(sc.stick.id, news, gone); err != nil {
 		return err
 	}
-	if err := p.partFromCopy(sc, known, rep); err != nil {
+	if err := p.partFromCopy(sc, known, preview, rep); err != nil {
 		return err
 	}
 	former, err := p.ledger.replaces()
@@ -245,7 +246,7 @@ func (p *Peer) readHaveFile(st *Stick, f haveFile) (*Have, [32]byte, error) {
 // readOwn reads what our own store left here. A higher counter than ours
 // means that the store was restored from a copy: from now on it is another
 // one.
-func (p *Peer) readOwn(sc *scene, files []haveFile, rep *Report) error {
+func (p *Peer) readOwn(sc *scene, files []haveFile, preview bool, rep *Report) error {
 	own := sc.mine
 	own.files = files
 	counter, err := p.ledger.counter()
@@ -258,9 +259,7 @@ func (p *Peer) readOwn(sc *scene, files []haveFile, rep *Report) error {
 			continue
 		}
 		if h.Counter > counter {
-			rep.warn("this store was restored from a copy: the stick knows a newer state of it; it continues as another store")
-			sc.mine = &ownHaves{}
-			return p.renew(h)
+			return p.renew(sc, h, "this store was restored from a copy: the stick knows a newer state of it", preview, rep)
 		}
 		if h.Base == 0 && own.full == nil {
 			own.full, own.fullSum = h, sum
@@ -278,25 +277,30 @@ func (p *Peer) readOwn(sc *scene, files []haveFile, rep *Report) error {
 // it continues ours: the copy that left it lives, and so do we. Under the old id
 // everybody would take us to be gone. That ends with us: the copy has an id of
 // its own, which we do not list.
-func (p *Peer) partFromCopy(sc *scene, known map[writer]*Have, rep *Report) error {
+func (p *Peer) partFromCopy(sc *scene, known map[writer]*Have, preview bool, rep *Report) error {
 	own := ID(p.Store.ID())
 	for w, h := range known {
 		if w.identity != p.Keys.Feed() || w.store == own || !slices.Contains(h.Replaces, own) {
 			continue
 		}
-		rep.warn("this store was copied: the stick knows a copy that continues it; it continues as another store")
-		sc.mine = &ownHaves{}
-		return p.renew(h)
+		return p.renew(sc, h, "this store was copied: the stick knows a copy that continues it", preview, rep)
 	}
 	return nil
 }
 
-// renew gives our store a new id, and remembers the old one.
-func (p *Peer) renew(former *Have) error {
-	if err := p.ledger.addReplaced(ID(p.Store.ID())); err != nil {
+// renew gives our store a new id for what a have says, and remembers the old one;
+// a preview says only that it will.
+func (p *Peer) renew(sc *scene, former *Have, why string, preview bool, rep *Report) error {
+	sc.mine = &ownHaves{}
+	if err := p.Guard.Claim(former.Holds(p.Keys.Feed()), true); err != nil {
 		return err
 	}
-	if err := p.Guard.Claim(former.Holds(p.Keys.Feed()), true); err != nil {
+	if preview {
+		rep.warn("%s; after the next visit here it is another store", why)
+		return nil
+	}
+	rep.warn("%s; it continues as another store", why)
+	if err := p.ledger.addReplaced(ID(p.Store.ID())); err != nil {
 		return err
 	}
 	return p.Store.RenewID()

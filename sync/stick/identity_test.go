@@ -268,6 +268,53 @@ func TestFormerSelfIsProof(t *testing.T) {
 	}
 }
 
+// TestPreviewKeepsTheStore: who only looks says that a store is to become another
+// one, and leaves it the one it is; a have that proves our feed to be behind locks
+// all the same.
+func TestPreviewKeepsTheStore(t *testing.T) {
+	dry := stick.ExportOptions{DryRun: true}
+	for name, look := range map[string]func(nd *node, m *medium) ([]string, error){
+		"survey": func(nd *node, m *medium) ([]string, error) {
+			s, err := nd.peer.Survey(t.Context(), m.open())
+			return s.Warnings, err
+		},
+		"dry visit": func(nd *node, m *medium) ([]string, error) {
+			rep, err := nd.peer.Visit(t.Context(), m.open(), stick.VisitOptions{Export: dry})
+			return rep.Import.Warnings, err
+		},
+		"dry export": func(nd *node, m *medium) ([]string, error) {
+			rep, err := nd.peer.Export(t.Context(), m.open(), dry)
+			return rep.Warnings, err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			keeps := func(nd *node, m *medium) {
+				t.Helper()
+				id := nd.store.ID()
+				for range 2 {
+					warnings, err := look(nd, m)
+					if err != nil || nd.store.ID() != id || !strings.Contains(strings.Join(warnings, "\n"), "after the next visit here it is another store") {
+						t.Errorf("%v: now %x, was %x: %q", err, nd.store.ID(), id, warnings)
+					}
+				}
+				if nd.visit(m); nd.store.ID() == id {
+					t.Error("the visit did not make it another store")
+				}
+			}
+			a, m := newNode(t, 1), newMedium(t)
+			a.visit(m)
+			twin := openNode(t, a.copyStore(), 1, a.policy)
+			a.post(1, 1)
+			a.visit(m)
+			keeps(twin, m)
+			if s := twin.status(); !s.Locked {
+				t.Errorf("guard: %+v", s)
+			}
+			keeps(a, m)
+		})
+	}
+}
+
 // TestClaimOfAStranger: anybody can claim to hold more of our feed than we
 // do.
 func TestClaimOfAStranger(t *testing.T) {

@@ -35,7 +35,7 @@ func (p *Peer) Import(ctx context.Context, st *Stick, o ImportOptions) (Report, 
 	progress := orNothing(o.Progress)
 	sc, err := p.look(ctx, st, &rep, progress)
 	if err == nil && !st.loose {
-		err = p.readHaves(sc, &rep)
+		err = p.readHaves(sc, false, &rep)
 	}
 	if err == nil {
 		err = p.take(ctx, sc, o, &rep, progress)

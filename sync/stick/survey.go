@@ -60,7 +60,7 @@ func (p *Peer) Survey(ctx context.Context, st *Stick) (Survey, error) {
 	var rep Report
 	sc, err := p.look(ctx, st, &rep, orNothing(nil))
 	if err == nil {
-		err = p.readHaves(sc, &rep)
+		err = p.readHaves(sc, true, &rep)
 	}
 	if err != nil {
 		return s, err

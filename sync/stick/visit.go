@@ -33,7 +33,7 @@ func (p *Peer) Visit(ctx context.Context, st *Stick, o VisitOptions) (VisitRepor
 	}
 	sc, err := p.look(ctx, st, &rep.Import, progress)
 	if err == nil {
-		err = p.readHaves(sc, &rep.Import)
+		err = p.readHaves(sc, o.Export.DryRun, &rep.Import)
 	}
 	if err == nil {
 		err = p.takeOrPreview(ctx, sc, ImportOptions{Accept: accept}, o.Export.DryRun, &rep.Import, progress)
@@ -81,7 +81,7 @@ func (p *Peer) Export(ctx context.Context, st *Stick, o ExportOptions) (Report, 
 	rep, started, progress := Report{}, p.Now(), orNothing(o.Progress)
 	sc, err := p.look(ctx, st, &rep, progress)
 	if err == nil {
-		err = p.readHaves(sc, &rep)
+		err = p.readHaves(sc, o.DryRun, &rep)
 	}
 	if err == nil {
 		_, err = p.give(ctx, sc, o, true, &rep, progress)
