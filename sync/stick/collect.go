@@ -106,10 +106,10 @@ func (p *Peer) weigh(sc *scene, s *source) (space.Bundle, error) {
 
 // remove removes a bundle to make room.
 func (e *exporter) remove(sc *scene, s *source) error {
-	if e.o.DryRun {
-		e.unreal -= s.size
-	} else if err := e.drop(sc, s); err != nil {
-		return err
+	if !e.o.DryRun {
+		if err := e.drop(sc, s); err != nil {
+			return err
+		}
 	}
 	sc.forgetSource(s)
 	e.rep.Removed++

@@ -311,6 +311,29 @@ func TestDryRunOnAFullStick(t *testing.T) {
 	}
 }
 
+// TestDryRunWithinAPart: a dry run on a medium of which bundles may take a part only
+// counts what a visit writes and removes then.
+func TestDryRunWithinAPart(t *testing.T) {
+	for _, count := range []int{40, 120, 250, 400} {
+		a, b, m := newNode(t, 1), newNode(t, 2), newMedium(t)
+		a.peer.Part = 2 * bundleSize(t, 100)
+		a.visit(m)
+		b.visit(m)
+		a.post(11, 100)
+		a.visit(m)
+		b.visit(m)
+		a.post(12, count)
+		dry, err := a.peer.Visit(t.Context(), m.open(), stick.VisitOptions{Export: stick.ExportOptions{DryRun: true}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		said, did := dry.Export, a.visit(m).Export
+		if said.Messages != did.Messages || said.Bytes != did.Bytes || said.Removed != did.Removed || said.Freed != did.Freed || said.Left != did.Left {
+			t.Errorf("%d messages: a dry run says %+v, a visit %+v", count, said, did)
+		}
+	}
+}
+
 // TestInterruptedCollection: a visit that ends between removing and writing
 // loses nothing.
 func TestInterruptedCollection(t *testing.T) {

@@ -128,7 +128,6 @@ type exporter struct {
 	free   int64 // bytes there is room for
 	short  int64 // bytes that are lacking before there is room for any
 	budget int64 // bytes that the user wants to be written at most
-	unreal int64 // bytes that a dry run would have written, less those it would have freed
 	done   Progress
 	feeds  map[refs.Feed]bool
 }

@@ -116,7 +116,7 @@ func (p *Peer) exportBlobs(ctx context.Context, sc *scene, o ExportOptions, rep 
 	if err != nil || len(plan) == 0 {
 		return err
 	}
-	room, err := p.balance(sc)
+	room, err := p.balance(sc, rep)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ func (p *Peer) merge(ctx context.Context, sc *scene, codec string, rep *Report, 
 	if !p.worthMerging(sc) {
 		return nil
 	}
-	room, err := p.room(sc)
+	room, err := p.room(sc, rep)
 	if err != nil {
 		return err
 	}

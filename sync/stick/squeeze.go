@@ -14,7 +14,7 @@ func (p *Peer) export(ctx context.Context, sc *scene, plan []piece, o ExportOpti
 	if len(plan) == 0 {
 		return nil
 	}
-	room, err := p.balance(sc)
+	room, err := p.balance(sc, rep)
 	if err != nil {
 		return err
 	}
@@ -115,11 +115,7 @@ func (e *exporter) makeRoom(ctx context.Context, sc *scene, plan []piece, each i
 // relieve removes what nobody needs from a medium that is nearly full, so that
 // others find room: they may not hold what is in their way.
 func (p *Peer) relieve(sc *scene, o ExportOptions, rep *Report) error {
-	room, err := p.balance(sc)
-	if o.DryRun { // it wrote and removed nothing
-		room += rep.Freed - rep.Bytes
-	}
-	room = max(0, room)
+	room, err := p.room(sc, rep)
 	if err != nil || room >= (room+sc.used())/space.SpareShare {
 		return err
 	}
@@ -244,9 +240,6 @@ func estimate(count, each int64) int64 {
 func (e *exporter) spend(n int64) {
 	e.free -= n
 	e.budget -= n
-	if e.o.DryRun {
-		e.unreal += n
-	}
 }
 
 // spare is how much room is kept for what live stores will lack.
@@ -259,8 +252,8 @@ func (e *exporter) spare(sc *scene) int64 {
 
 // measure asks how much may be written now.
 func (e *exporter) measure(sc *scene) error {
-	room, err := e.balance(sc)
-	e.setRoom(room - e.unreal)
+	room, err := e.balance(sc, e.rep)
+	e.setRoom(room)
 	return err
 }
 
@@ -268,21 +261,26 @@ func (e *exporter) measure(sc *scene) error {
 func (e *exporter) setRoom(n int64) { e.free, e.short = max(0, n), max(0, -n) }
 
 // room returns how many bytes may be written to the medium.
-func (p *Peer) room(sc *scene) (int64, error) {
-	n, err := p.balance(sc)
+func (p *Peer) room(sc *scene, rep *Report) (int64, error) {
+	n, err := p.balance(sc, rep)
 	return max(0, n), err
 }
 
 // balance is room or, below zero, how much is lacking before there is any: what
-// is removed for something else must make up for that first, or goes in vain.
-func (p *Peer) balance(sc *scene) (int64, error) {
+// is removed for something else must make up for that first, or goes in vain. What a
+// dry run would have written takes nothing yet, neither on the medium nor in the
+// scene; what it would have removed is gone from the scene alone.
+func (p *Peer) balance(sc *scene, rep *Report) (int64, error) {
 	free, _, err := p.FreeSpace(sc.stick.root.Name())
 	if err != nil {
 		return 0, fmt.Errorf("asking for free space on the stick: %w", err)
 	}
-	room := int64(min(free, maxNumber)) - p.Reserve - sc.haveSize()
+	room, used := int64(min(free, maxNumber))-p.Reserve-sc.haveSize(), sc.used()
+	if rep.DryRun {
+		room, used = room+rep.Freed-rep.Bytes, used+rep.Bytes
+	}
 	if p.Part > 0 {
-		room = min(room, p.Part-sc.used())
+		room = min(room, p.Part-used)
 	}
 	return room, nil
 }
