@@ -1,6 +1,9 @@
 package stick
 
 import (
+	"io/fs"
+	"os"
+
 	"github.com/ssbsync/ssbsync/spec/keys"
 	"github.com/ssbsync/ssbsync/spec/refs"
 )
@@ -51,4 +54,13 @@ func ReformatMarker(b []byte) ([]byte, error) {
 		return nil, err
 	}
 	return m.format(), nil
+}
+
+// AsideForDir moves aside what lies where a directory belongs, as if it had been no
+// directory a moment before; AsideForFile does so where a file belongs.
+func AsideForDir(root *os.Root, name string) (string, error) {
+	return aside(root, name, fs.FileMode.IsDir)
+}
+func AsideForFile(root *os.Root, name string) (string, error) {
+	return aside(root, name, fs.FileMode.IsRegular)
 }
