@@ -38,6 +38,7 @@ type want struct {
 	order  uint64 // higher ones go first among those of one origin
 	source *peer  // from which it is being fetched
 	askers []*peer
+	failed int // fetches in a row, from whomever
 }
 
 // push is a blob that is offered until enough peers have it.
@@ -105,11 +106,12 @@ func (b *book) drop(id refs.Blob) {
 	}
 }
 
-// announce puts a blob at the end of the log.
+// announce puts a blob at the end of the log. The entry counts once the caller has
+// noted its number.
 func (b *book) announce(id refs.Blob) uint64 {
+	b.compact() // before: who calls has not noted the number yet
 	b.last++
 	b.log = append(b.log, entry{b.last, id})
-	b.compact()
 	return b.last
 }
 

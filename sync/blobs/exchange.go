@@ -202,6 +202,7 @@ func (e *Exchange) addWants(origin Origin, ids ...refs.Blob) {
 // have it say so again. The caller holds e.mu.
 func (e *Exchange) askAgain(id refs.Blob, w *want) {
 	delete(e.again, id)
+	w.failed = 0
 	w.number = e.book.announce(id)
 	for _, p := range e.peers {
 		p.rest = time.Time{}

@@ -281,6 +281,20 @@ func TestFrames(t *testing.T) {
 }
 
 // FuzzFrame: what is read of a frame is written and read again.
+// TestAskedOften: a want that is announced again and again is told to a peer that
+// comes after any of these times.
+func TestAskedOften(t *testing.T) {
+	a := newNode(t, 1, blobs.Config{})
+	id := refs.SumBlob([]byte("wanted"))
+	a.want(id)
+	for n := range 2500 {
+		a.want(id)
+		if !a.Announced(id) {
+			t.Fatalf("announced to nobody after %d times", n+2)
+		}
+	}
+}
+
 func FuzzFrame(f *testing.F) {
 	one := refs.SumBlob([]byte("1"))
 	f.Add([]byte(`{}`))

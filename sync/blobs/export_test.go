@@ -1,6 +1,10 @@
 package blobs
 
-import "github.com/ssbsync/ssbsync/spec/refs"
+import (
+	"slices"
+
+	"github.com/ssbsync/ssbsync/spec/refs"
+)
 
 // Note is a note in a frame.
 type Note struct {
@@ -49,4 +53,12 @@ func (e *Exchange) Backlog() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return len(e.book.log)
+}
+
+// Announced reports whether a peer that comes now is told of a want.
+func (e *Exchange) Announced(id refs.Blob) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	notes, _ := e.book.after(0, 0, maxNotes)
+	return slices.ContainsFunc(notes, func(n note) bool { return n.id == id })
 }

@@ -79,6 +79,11 @@ func (e *Exchange) choose(now time.Time) *fetch {
 // errNoRoom says that there is no room for a blob, which is nobody's fault.
 var errNoRoom = errors.New("no room")
 
+// maxPatience is how often the time doubles after which a blob that could not be
+// fetched is asked for again: from 5 minutes to a day. Each time it may come
+// whole, and be something else.
+const maxPatience = 8
+
 // hurry looks now and then whether a fetch is slow, until ctx ends. One that is
 // takes no place of others any more, and what it fetches may be fetched from
 // others: whoever sends drop by drop holds up nobody but himself.
@@ -167,8 +172,9 @@ func (e *Exchange) concluded(ctx context.Context, f *fetch, err error) {
 		}
 	default:
 		delete(p.offers, f.id)
-		if e.book.wants[f.id] != nil {
-			e.again[f.id] = time.Now().Add(e.cfg.Limits.Backoffs)
+		if w := e.book.wants[f.id]; w != nil {
+			e.again[f.id] = time.Now().Add(e.cfg.Limits.Backoffs << min(w.failed, maxPatience))
+			w.failed++
 		}
 		p.rest = time.Now().Add(min(e.cfg.Limits.Backoffs, e.cfg.Limits.Backoff<<min(p.failures, 20)))
 		p.failures++
@@ -300,8 +306,9 @@ func (e *Exchange) askDue() {
 	}
 }
 
-// nextRetry is the first time in the future that something is waiting for, zero
-// for none. The caller holds e.mu.
+// nextRetry is the first time that something is waiting for, zero for none. What
+// is to be asked for again may be late; all else was seen to when its time came.
+// The caller holds e.mu.
 func (e *Exchange) nextRetry() (at time.Time) {
 	now := time.Now()
 	sooner := func(t time.Time) {
@@ -313,7 +320,9 @@ func (e *Exchange) nextRetry() (at time.Time) {
 		sooner(t)
 	}
 	for _, t := range e.again {
-		sooner(t)
+		if at.IsZero() || t.Before(at) {
+			at = t
+		}
 	}
 	for _, p := range e.peers {
 		if len(p.offers) > 0 {
