@@ -83,9 +83,14 @@ func (g *Gossip) permits(addr multiserver.Address) bool {
 		transport == "wss" && slices.Contains(allowed, "ws")
 }
 
-// dialable reports whether open knows how to dial an address.
+// dialable reports whether open knows how to dial an address, and may.
 func (g *Gossip) dialable(addr multiserver.Address) bool {
-	if _, ok := addr.Key(); !ok || !g.permits(addr) {
+	return g.permits(addr) && g.known(addr)
+}
+
+// known is dialable whatever the user lets us dial.
+func (g *Gossip) known(addr multiserver.Address) bool {
+	if _, ok := addr.Key(); !ok {
 		return false
 	}
 	switch addr.Transport() {

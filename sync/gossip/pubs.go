@@ -84,7 +84,7 @@ func (g *Gossip) pubIn(rec *store.Record) (multiserver.Address, bool) {
 		return nil, false
 	}
 	addr, ok := parsePub(content.Address)
-	if !ok || !g.dialable(addr) || addr.Transport() == "unix" {
+	if !ok || !g.known(addr) || addr.Transport() == "unix" {
 		return nil, false
 	}
 	end, err := addr.Endpoint()
