@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -46,14 +47,19 @@ func (h *HTTPConfig) UnmarshalJSON(raw []byte) error {
 // blobPath is below what blobs are served, as by ssb-ws.
 const blobPath = "/blobs/get/"
 
-// listenHTTP opens the listener for browsers, if the config asks for one.
-func (s *server) listenHTTP(ctx context.Context) error {
+// listenHTTP opens the listener for browsers, if the config asks for one: on the
+// next port where one for web sockets is to be, which ssb-ws has on the same.
+func (s *server) listenHTTP(ctx context.Context, others []endpoint) error {
 	want := s.node.config.Ssbsync.HTTP
 	if !want.On {
 		return nil
 	}
+	port := want.Port
+	if port > 0 && slices.ContainsFunc(others, func(e endpoint) bool { return e.transport == "ws" && e.port() == port }) {
+		port++
+	}
 	var config net.ListenConfig
-	l, err := config.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(want.Port)))
+	l, err := config.Listen(ctx, "tcp", net.JoinHostPort(loopback, strconv.Itoa(port)))
 	if err != nil {
 		return fmt.Errorf("listening for browsers: %w", err)
 	}

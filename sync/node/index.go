@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -52,7 +53,9 @@ func (n *Node) dropEarlier(ix *index) error {
 		rows, err := n.store.Table(name).Scan(nil, nil, 1)
 		if err == nil && len(rows) > 0 {
 			n.options.Log.Info("an index has a new form and is made anew", "index", ix.title)
-			err = n.store.Table(name).Clear()
+			err = n.store.Table(name).Update(func(tx *store.TableTx) error {
+				return errors.Join(tx.Clear(), tx.SetCursor(name, 0)) // an earlier program begins anew
+			})
 		}
 		if err != nil {
 			return err

@@ -65,6 +65,27 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
+// TestFlagsOfListeners: --port moves the listener that others reach, wherever it
+// stands in the config.
+func TestFlagsOfListeners(t *testing.T) {
+	const config = `{"connections":{"incoming":{"net":[{"scope":"device","port":%d},{"scope":["local","public"],"port":%[1]d}],"ws":[{"scope":"device","port":0}]}}}`
+	r := startWith(t, t.TempDir(), fmt.Sprintf(config, freePort(t)), node.ServerOptions{Port: 0, NoLAN: true})
+	if got := r.Bound(); len(got) != 2 || !strings.HasPrefix(got[0], "net [::]:") || !strings.HasPrefix(got[1], "ws 127.0.0.1:") {
+		t.Errorf("listens on %q", got)
+	}
+}
+
+// TestBrowsersBesideWebSockets: both have the port of ssb-ws unless the config
+// says otherwise.
+func TestBrowsersBesideWebSockets(t *testing.T) {
+	port := freePort(t)
+	config := `{"ssbsync":{"http":%d},"connections":{"incoming":{"ws":[{"scope":"public","port":%[1]d}]}}}`
+	r := startWith(t, t.TempDir(), fmt.Sprintf(config, port), node.ServerOptions{Port: -1, NoLAN: true})
+	if got, want := r.httpBase(t), fmt.Sprintf("http://127.0.0.1:%d/blobs/get/", port+1); got != want {
+		t.Errorf("browsers are served at %s, want %s", got, want)
+	}
+}
+
 // TestAddressOfIPv6: what a web socket on IPv6 is told to be is a URL.
 func TestAddressOfIPv6(t *testing.T) {
 	if l, err := net.Listen("tcp", "[::1]:0"); err != nil {

@@ -166,10 +166,11 @@ func (s *server) listen(ctx context.Context, o ServerOptions) error {
 	if err := CheckSocket(ctx, s.node.options.Home); err != nil {
 		return err
 	}
-	if err := s.listenHTTP(ctx); err != nil {
+	list := s.node.incoming(o)
+	if err := s.listenHTTP(ctx, list); err != nil {
 		return err
 	}
-	for _, wanted := range s.node.incoming(o) {
+	for _, wanted := range list {
 		var l net.Listener
 		var err error
 		if wanted.transport == "unix" { // the last one: who sees it finds the manifest
@@ -236,24 +237,33 @@ func (n *Node) incoming(o ServerOptions) (list []endpoint) {
 	if configured == nil {
 		list = append(list, endpoint{transport: "net", config: n.complete("net", Incoming{})})
 	}
-	for i := range list {
-		if list[i].transport != "net" {
-			continue
-		}
-		if o.Host != "" {
-			list[i].config.Host = anyHost(o.Host)
-		}
-		if o.Port >= 0 {
-			port := wholeNumber(o.Port)
-			list[i].config.Port = &port
-		}
-		if o.Host != "" || o.Port >= 0 { // one listener, where the flags say
-			list = append(list[:i+1], dropNet(list[i+1:])...)
-			break
-		}
-	}
 	// The socket is how the other commands reach this one: always.
-	return append(joinListeners(list), endpoint{transport: "unix", config: Incoming{Scope: Scopes{"device"}}})
+	return append(joinListeners(o.place(list)), endpoint{transport: "unix", config: Incoming{Scope: Scopes{"device"}}})
+}
+
+// place leaves one listener on plain TCP where the options say, if they do: the
+// first that others than this machine may reach, if there is one.
+func (o ServerOptions) place(list []endpoint) []endpoint {
+	if o.Host == "" && o.Port < 0 {
+		return list
+	}
+	isNet := func(e endpoint) bool { return e.transport == "net" }
+	i := slices.IndexFunc(list, func(e endpoint) bool { return isNet(e) && !e.forDevice() })
+	if i < 0 {
+		i = slices.IndexFunc(list, isNet)
+	}
+	if i < 0 {
+		return list
+	}
+	one := list[i]
+	if o.Host != "" {
+		one.config.Host = anyHost(o.Host)
+	}
+	if o.Port >= 0 {
+		port := wholeNumber(o.Port)
+		one.config.Port = &port
+	}
+	return append([]endpoint{one}, slices.DeleteFunc(list, isNet)...)
 }
 
 // allScopes are from where a listener is reached: this machine, its networks, or
@@ -278,10 +288,10 @@ func (n *Node) complete(transport string, in Incoming) Incoming {
 	}
 	switch {
 	case in.Host != "":
-	case contains(in.Scope, "local") || contains(in.Scope, "public"):
-		in.Host = n.config.Host
-	default:
+	case endpoint{config: in}.forDevice():
 		in.Host = loopback
+	default:
+		in.Host = n.config.Host
 	}
 	in.Host = anyHost(in.Host)
 	return in
@@ -320,14 +330,9 @@ func (e endpoint) sharesPort(other endpoint) bool {
 	return e.transport == other.transport && e.port() != 0 && e.port() == other.port()
 }
 
-// dropNet returns the endpoints that are not on plain TCP.
-func dropNet(list []endpoint) (rest []endpoint) {
-	for _, e := range list {
-		if e.transport != "net" {
-			rest = append(rest, e)
-		}
-	}
-	return rest
+// forDevice reports whether a listener is for this machine alone.
+func (e endpoint) forDevice() bool {
+	return !contains(e.config.Scope, "local") && !contains(e.config.Scope, "public")
 }
 
 // status tells of the running server, nil without one.
