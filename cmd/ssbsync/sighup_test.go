@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -18,6 +19,7 @@ import (
 // TestHangup closes the terminal of a server, for which SIGHUP may come twice: it
 // ends as by SIGTERM. Under nohup it goes on.
 func TestHangup(t *testing.T) {
+	noNohup(t)
 	p := newPrograms(t)
 	var log bytes.Buffer
 	server := p.startServer(&log, "home")
@@ -44,18 +46,33 @@ func TestHangup(t *testing.T) {
 	}
 }
 
+// noNohup lets SIGHUP reach the programs that a test starts, even where the tests
+// run under nohup: what is caught here is neither ignored nor caught there.
+func noNohup(t *testing.T) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(hangups) })
+}
+
 // TestHangupOfCommand ends a command that waits by SIGHUP: as by Ctrl-C.
 func TestHangupOfCommand(t *testing.T) {
+	noNohup(t)
 	p := newPrograms(t)
-	p.must("--path", "home", "whoami")
+	p.must("--path", "home", "publish", "--type", "post", "--text", "hello")
 	server := p.startServer(new(bytes.Buffer), "home")
 	log := p.command("--path", "home", "log", "--live")
 	var stderr bytes.Buffer
 	log.Stderr = &stderr
+	out, err := log.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := log.Start(); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(500 * time.Millisecond)
+	if _, err := out.Read(make([]byte, 1)); err != nil { // it prints what is there, and waits
+		t.Error(err)
+	}
 	log.Process.Signal(syscall.SIGHUP)
 	log.Wait()
 	if code := log.ProcessState.ExitCode(); code != exitInterrupted || !strings.Contains(stderr.String(), "interrupted") {
