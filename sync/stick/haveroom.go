@@ -28,7 +28,6 @@ func (p *Peer) acknowledgeFull(sc *scene, acknowledge func() (bool, error), rep 
 		}
 		removed, failed := p.removeLeast(sc, rep)
 		if failed != nil || !removed {
-			rep.hint("the medium is full, and what lies there may not go: make room on it, or let somebody who holds more of it visit it")
 			break
 		}
 		least = free + 1
@@ -36,6 +35,7 @@ func (p *Peer) acknowledgeFull(sc *scene, acknowledge func() (bool, error), rep 
 	}
 	if leavesNoRoom(err) {
 		rep.NoHave = true
+		rep.hint("make room on the medium, or let somebody who holds more of what lies there visit it")
 		rep.warn("no room for our have, so that nobody learns here what we hold: %v", err)
 		err = nil
 	}
